@@ -1,0 +1,1 @@
+"""The directory format, its manifest, the local store and hubs."""

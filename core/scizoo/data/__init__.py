@@ -1,0 +1,1 @@
+"""Records, splits, the tokenised cache, packing and batching, the resumable loader."""

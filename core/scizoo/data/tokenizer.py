@@ -1,0 +1,86 @@
+"""The Tokenizer contract: records to model inputs, vectorised, saved with the checkpoint."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, ClassVar
+
+from scizoo.data.ragged import Ragged
+
+
+class Tokenizer(ABC):
+    """Turns the field's objects into model inputs.
+
+    A tokenizer is defined by plain settings plus whatever files it writes; it is written beside the
+    weights and read back by :func:`load_tokenizer`. ``encode`` adds no special tokens: the core adds
+    them when it cuts windows, so that one cache serves every context length.
+    """
+
+    #: The key of ``encode`` whose row lengths count as the length of an example.
+    main_input: ClassVar[str] = "input_ids"
+
+    @abstractmethod
+    def encode(self, inputs: Sequence[Any]) -> dict[str, Ragged]:
+        """Encode a batch of inputs.
+
+        Parameters
+        ----------
+        inputs : sequence
+            ``Record.input`` of each record.
+
+        Returns
+        -------
+        dict of str to Ragged
+            One Ragged a model input, one row an input; rows of all keys are of equal length.
+
+        Raises
+        ------
+        DataError
+            When an input cannot be encoded; the message names its position and the remedy.
+        """
+
+    @abstractmethod
+    def settings(self) -> dict[str, Any]:
+        """Return the plain (JSON) settings with which the constructor gives this tokenizer again."""
+
+    def save_files(self, folder: Path) -> None:
+        """Write what does not fit in the settings, such as a trained vocabulary."""
+
+    @classmethod
+    def from_settings(cls, settings: Mapping[str, Any], folder: Path) -> Tokenizer:
+        """Build the tokenizer again from its settings and the files in ``folder``."""
+        return cls(**settings)
+
+    def train(self, inputs: Iterable[Any]) -> None:
+        """Learn a vocabulary or statistics from training inputs; most tokenizers need none."""
+
+    @abstractmethod
+    def fingerprint(self) -> str:
+        """Return a hex digest that changes when the encoding changes."""
+
+
+class TokenTokenizer(Tokenizer):
+    """A tokenizer into discrete tokens; the first ids are the special tokens, in this order."""
+
+    SPECIAL: ClassVar[tuple[str, ...]] = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
+    pad_id: ClassVar[int] = 0
+    unk_id: ClassVar[int] = 1
+    cls_id: ClassVar[int] = 2
+    sep_id: ClassVar[int] = 3
+    mask_id: ClassVar[int] = 4
+
+    @property
+    @abstractmethod
+    def vocab(self) -> Sequence[str]:
+        """Every token, special ones first; its index is its id."""
+
+    @property
+    def vocab_size(self) -> int:
+        """How many ids there are."""
+        return len(self.vocab)
+
+    @abstractmethod
+    def decode(self, ids: Sequence[int]) -> Any:
+        """Give back the input of one row of ids; special tokens are left out."""

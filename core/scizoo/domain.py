@@ -1,0 +1,46 @@
+"""What a plugin fills in: plain data, so that importing it costs nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True)
+class Domain:
+    """The face of a plugin.
+
+    Classes are named by dotted strings and imported only when a job needs them, so that
+    ``scizoo list`` never imports a field's library.
+
+    Parameters
+    ----------
+    name : str
+        The domain's name, as in ``genomics/taxonomy``.
+    summary : str
+        One line for ``scizoo list``.
+    package : str
+        The import package that holds the plugin, e.g. ``scizoo_genomics``.
+    formats : tuple of str
+        The file formats it reads, as its field names them.
+    checkpoints : mapping of str to str
+        Shipped checkpoints: ``"dna-tiny"`` to a folder relative to the package.
+    requires : tuple of str
+        Import names of the field's libraries; ``scizoo doctor`` looks for them.
+    picture : str, optional
+        Dotted path of ``draw(axes, record, prediction)``, which draws one record for the report.
+    inspect : str, optional
+        Dotted path of ``inspect(data_config) -> list[str]``, extra findings for ``scizoo doctor``.
+    disclaimer : str, optional
+        A sentence that every report and card of this domain must carry.
+    """
+
+    name: str
+    summary: str
+    package: str
+    formats: tuple[str, ...] = ()
+    checkpoints: Mapping[str, str] = field(default_factory=dict)
+    requires: tuple[str, ...] = ()
+    picture: str | None = None
+    inspect: str | None = None
+    disclaimer: str | None = None

@@ -1,0 +1,1 @@
+"""Metrics, intervals, baselines, calibration, audits and the report."""

@@ -1,0 +1,1 @@
+"""The LightningModule, trainer assembly, callbacks and adaptation."""
