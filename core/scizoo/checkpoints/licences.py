@@ -6,7 +6,8 @@ from scizoo.errors import CheckpointError, did_you_mean
 
 # The identifiers that the Hugging Face hub accepts in a card's `license` field and that are the
 # lower-case form of an SPDX name; any other licence is `other` plus `license_name` there.
-_HUB_LIST = """apache-2.0 mit bsd-2-clause bsd-3-clause bsd-3-clause-clear bsl-1.0 c-uda cc0-1.0 cc-by-2.0 cc-by-2.5
+_HUB_LIST = """
+    apache-2.0 mit bsd-2-clause bsd-3-clause bsd-3-clause-clear bsl-1.0 c-uda cc0-1.0 cc-by-2.0 cc-by-2.5
     cc-by-3.0 cc-by-4.0 cc-by-sa-3.0 cc-by-sa-4.0 cc-by-nc-2.0 cc-by-nc-3.0 cc-by-nc-4.0 cc-by-nd-4.0
     cc-by-nc-nd-3.0 cc-by-nc-nd-4.0 cc-by-nc-sa-2.0 cc-by-nc-sa-3.0 cc-by-nc-sa-4.0 cdla-sharing-1.0
     cdla-permissive-1.0 cdla-permissive-2.0 wtfpl ecl-2.0 epl-1.0 epl-2.0 etalab-2.0 eupl-1.1 eupl-1.2
