@@ -6,13 +6,13 @@ Imports nothing heavy: ``scizoo list checkpoints`` answers at once.
 from __future__ import annotations
 
 import fnmatch
-import importlib.util
 import re
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import unquote, urlparse
 
+from scizoo import plugins
 from scizoo.checkpoints.fetch import fetch
 from scizoo.checkpoints.manifest import FILE_NAME, read_manifest
 from scizoo.checkpoints.safety import check_folder
@@ -129,7 +129,7 @@ def resolve_ref(ref: str | Path) -> Path:
     text = str(ref)
     if "://" in text:
         scheme = text.split("://", 1)[0]
-        return Path(unquote(urlparse(text).path)) if scheme == "file" else fetch(text)
+        return _existing(Path(unquote(urlparse(text).path))) if scheme == "file" else fetch(text)
     if isinstance(ref, Path) or text.startswith((".", "/", "~")):
         return _existing(Path(text).expanduser())
     shipped = dict(_shipped())
@@ -221,17 +221,11 @@ def _existing(path: Path) -> Path:
 
 
 def _shipped() -> Iterator[tuple[str, Path]]:
-    from scizoo.plugins import domains
-
-    for domain in domains().values():
-        if not domain.checkpoints:
-            continue
-        spec = importlib.util.find_spec(domain.package)
-        if spec is None or not spec.submodule_search_locations:
-            continue
-        package = Path(next(iter(spec.submodule_search_locations)))
-        for name, folder in domain.checkpoints.items():
-            yield f"{domain.name}/{name}", package / folder
+    for domain in plugins.domains().values():
+        package = plugins.package_dir(domain.package)
+        if package is not None:
+            for name, folder in domain.checkpoints.items():
+                yield f"{domain.name}/{name}", package / folder
 
 
 def _stored() -> Iterator[tuple[str, Path]]:
