@@ -1,0 +1,170 @@
+"""Any architecture of timm as a backbone: images, or anything laid out as channels over a plane."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import timm
+import torch
+from safetensors.torch import save_file
+from timm.models import save_config_for_hf
+from torch import Tensor, nn
+
+from scizoo.errors import CheckpointError, ConfigError, DataError, did_you_mean
+from scizoo.models.backbones import Adapters, Backbone, Hidden, bare_state, cast_state, read_config
+from scizoo.models.initialise import WEIGHTS, LoadReport, load_into
+
+
+class TimmBackbone(Backbone):
+    """A timm model without its classifier; patches or places of the last feature map are the sequence.
+
+    Parameters
+    ----------
+    model : nn.Module
+        What ``timm.create_model`` gives with ``num_classes=0``.
+    architecture : str
+        Its name in timm.
+    model_args : mapping
+        The other arguments it was created with.
+    """
+
+    input_key = "pixel_values"
+
+    def __init__(self, model: nn.Module, architecture: str, model_args: Mapping[str, Any]):
+        super().__init__()
+        self.model = model
+        self.architecture = architecture
+        self.model_args = dict(model_args)
+        self.hidden_size = int(model.num_features)
+        #: How many of the first states are not places of the image (class and register tokens).
+        self.prefix_tokens = int(getattr(model, "num_prefix_tokens", 0))
+
+    @classmethod
+    def from_config(
+        cls, architecture: str, in_chans: int = 3, img_size: int | tuple[int, int] | None = None, **model_args: Any
+    ) -> TimmBackbone:
+        """Build a new model with initial weights.
+
+        Parameters
+        ----------
+        architecture : str
+            A name known to timm: ``vit_tiny_patch16_224``, ``convnext_atto``, ``resnet10t``, ...
+        in_chans : int
+            Channels of the input.
+        img_size : int or tuple of int, optional
+            Height and width, for architectures built for one size.
+        **model_args
+            Further arguments of that architecture (``drop_path_rate``, ``embed_dim``, ``depth``, ...).
+
+        Returns
+        -------
+        TimmBackbone
+            In float32.
+
+        Raises
+        ------
+        ConfigError
+            When timm knows no such architecture or argument.
+        """
+        name = architecture.partition(".")[0]
+        if not timm.is_model(name):
+            raise ConfigError(
+                f"backbone: timm knows no architecture '{architecture}'.",
+                remedy=did_you_mean(name, timm.list_models()),
+            )
+        arguments: dict[str, Any] = {"in_chans": in_chans, **model_args}
+        if img_size is not None:
+            arguments["img_size"] = list(img_size) if isinstance(img_size, tuple | list) else int(img_size)
+        try:
+            model = timm.create_model(name, pretrained=False, num_classes=0, **arguments)
+        except (TypeError, ValueError, AssertionError, RuntimeError) as error:
+            raise ConfigError(f"backbone: timm refuses '{name}' with {arguments}: {error}") from error
+        return cls(model, name, arguments)
+
+    @classmethod
+    def load(cls, directory: str | Path) -> TimmBackbone:
+        """Open a folder that ``save`` or timm wrote; a classifier in it is reported and left out.
+
+        Raises
+        ------
+        CheckpointError
+            When the config is not timm's or the weights do not fit it.
+        """
+        config = read_config(directory)
+        if "architecture" not in config:
+            raise CheckpointError(f"{Path(directory) / 'config.json'} names no timm architecture.")
+        arguments = dict(config.get("model_args") or {})
+        for taken in ("num_classes", "pretrained", "global_pool"):
+            arguments.pop(taken, None)
+        if "in_chans" not in arguments:
+            size = (config.get("pretrained_cfg") or {}).get("input_size") or [3]
+            arguments["in_chans"] = int(size[0])
+        backbone = cls.from_config(config["architecture"], **arguments)
+        classifier = (config.get("pretrained_cfg") or {}).get("classifier") or "head.fc"
+        names = [classifier] if isinstance(classifier, str) else list(classifier)
+        report: LoadReport = load_into(
+            backbone.model, Path(directory) / WEIGHTS, allow_unexpected=[f"{name}.*" for name in names]
+        )
+        backbone.load_report = report
+        return backbone
+
+    def forward(self, batch: Mapping[str, Tensor]) -> Hidden:
+        """Compute hidden states of ``pixel_values`` ``[B, C, H, W]``.
+
+        Returns
+        -------
+        Hidden
+            ``[B, T, D]``: class and register tokens first where the architecture has them, then the places of
+            the image row by row; all of them real.
+        """
+        if self.input_key not in batch:
+            raise DataError(f"A batch for '{self.architecture}' lacks '{self.input_key}'; it has {sorted(batch)}.")
+        try:
+            features = self.model.forward_features(batch[self.input_key])
+        except AssertionError as error:
+            raise DataError(f"Images of shape {list(batch[self.input_key].shape[1:])} do not fit: {error}") from error
+        if features.ndim == 4:
+            channels_last = getattr(self.model, "output_fmt", "NCHW") == "NHWC"
+            features = features.flatten(1, 2) if channels_last else features.flatten(2).transpose(1, 2)
+        elif features.ndim == 2:
+            features = features[:, None]
+        return Hidden(features, torch.ones(features.shape[:2], dtype=torch.bool, device=features.device))
+
+    def save(
+        self, directory: str | Path, dtype: torch.dtype | str | None = None, adapters: Adapters = "refuse"
+    ) -> None:
+        """Write ``config.json`` and ``model.safetensors`` for ``timm.create_model("local-dir:...")``.
+
+        Parameters
+        ----------
+        directory : str or Path
+            An existing or new folder.
+        dtype : torch.dtype or str, optional
+            How floating-point weights are stored.
+        adapters : {"refuse", "leave_out"}
+            See :meth:`Backbone.save`.
+        """
+        folder = Path(directory)
+        folder.mkdir(parents=True, exist_ok=True)
+        wrapped = getattr(self.model, "get_base_model", None)
+        model = wrapped() if callable(wrapped) else self.model
+        state = bare_state(model, adapters)
+        save_file(cast_state(state, dtype), folder / WEIGHTS, metadata={"format": "pt"})
+        save_config_for_hf(model, str(folder / "config.json"), model_args=self.model_args)
+
+    def gradient_checkpointing(self, enabled: bool = True) -> None:
+        """Recompute activations in the backward pass, or stop doing so."""
+        switch = getattr(self.model, "set_grad_checkpointing", None)
+        if switch is None:
+            super().gradient_checkpointing(enabled)
+        else:
+            switch(enabled)
+
+    def attention_flops_per_token(self, seq_len: int) -> float:
+        """Count 4 T D a block of a vision transformer; weights of convolutions are counted once a place."""
+        blocks = getattr(self.model, "blocks", None)
+        embedded = "embed_dim" in inspect.signature(type(self.model).__init__).parameters
+        return 4.0 * seq_len * self.hidden_size * len(blocks) if embedded and blocks is not None else 0.0
