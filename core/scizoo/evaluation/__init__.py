@@ -1,1 +1,1 @@
-"""Metrics, intervals, baselines, calibration, audits and the report."""
+"""Metrics, intervals, baselines, calibration, subgroup and leakage audits, the verdict and the report."""

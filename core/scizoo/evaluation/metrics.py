@@ -1,0 +1,285 @@
+"""The metrics, by name: what each one needs, which way is better, and its value.
+
+The value itself comes from scikit-learn or scipy (:mod:`scizoo.evaluation.scores`). A bootstrap needs it
+thousands of times with records counted several times over; that form is vectorised over replicates in
+:mod:`scizoo.evaluation.resampled` and is tested to equal the library's value with ``sample_weight``.
+"""
+
+from __future__ import annotations
+
+import math
+import warnings
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from scizoo.errors import ConfigError, did_you_mean
+from scizoo.evaluation import resampled, scores
+from scizoo.evaluation.outputs import Outputs
+from scizoo.evaluation.scores import Undefined
+
+Direction = Literal["higher", "lower"]
+
+
+@dataclass(frozen=True)
+class Metric:
+    """One measure of quality.
+
+    Parameters
+    ----------
+    name : str
+        The name in configs, metrics.json and schemas.
+    title : str
+        As people write it, for tables and sentences.
+    direction : str
+        ``"higher"`` or ``"lower"``: which is better.
+    kinds : tuple of str
+        The kinds of task it applies to.
+    needs : tuple of str
+        The fields of :class:`Outputs` it reads.
+    function : callable
+        ``function(outputs, weights) -> float``; ``weights`` (N,) or None counts each record so often.
+        Raises :class:`Undefined` with the reason when there is no value.
+    resample : callable, optional
+        ``resample(outputs, weights) -> ndarray (B,)`` for weights (B, N), NaN where undefined. Without
+        it, ``function`` is called for every replicate.
+    """
+
+    name: str
+    title: str
+    direction: Direction
+    kinds: tuple[str, ...]
+    needs: tuple[str, ...]
+    function: Callable[[Outputs, np.ndarray | None], float]
+    resample: Callable[[Outputs, np.ndarray], np.ndarray] | None = None
+
+    @property
+    def sign(self) -> float:
+        """+1 where higher is better, else -1."""
+        return 1.0 if self.direction == "higher" else -1.0
+
+
+@dataclass(frozen=True)
+class Score:
+    """A metric's value, or NaN and the reason why there is none."""
+
+    value: float
+    reason: str | None = None
+
+
+METRICS: dict[str, Metric] = {}
+
+
+def register(metric: Metric) -> Metric:
+    """Add a metric, so that configs can name it; a plugin may add its field's own.
+
+    Raises
+    ------
+    ValueError
+        When another metric has this name.
+    """
+    if METRICS.get(metric.name, metric) != metric:
+        raise ValueError(f"there is already a metric named {metric.name!r}")
+    METRICS[metric.name] = metric
+    return metric
+
+
+def get_metric(name: str | Metric, kind: str | None = None) -> Metric:
+    """Find a metric by name.
+
+    Parameters
+    ----------
+    name : str or Metric
+        A registered name; a Metric is given back as it is.
+    kind : str, optional
+        The kind of task it must fit.
+
+    Raises
+    ------
+    ConfigError
+        When there is none of this name, or it does not fit the kind of task.
+    """
+    if isinstance(name, Metric):
+        metric = name
+    elif name in METRICS:
+        metric = METRICS[name]
+    else:
+        choices = [m.name for m in METRICS.values() if kind is None or kind in m.kinds]
+        raise ConfigError(f"there is no metric '{name}'; {did_you_mean(str(name), choices)}")
+    if kind is not None and kind not in metric.kinds:
+        fitting = ", ".join(m.name for m in METRICS.values() if kind in m.kinds)
+        raise ConfigError(
+            f"the metric '{metric.name}' does not apply to a {kind} task.", expected=f"one of {fitting}"
+        )
+    return metric
+
+
+_DEFAULTS = {
+    "classification": ("mcc", "balanced_accuracy", "macro_f1", "auroc", "accuracy", "log_loss", "brier"),
+    "tokens": ("macro_f1", "mcc", "accuracy", "log_loss"),
+    "multilabel": ("mean_auroc", "mean_auprc", "mean_brier"),
+    "regression": ("rmse", "mae", "r2", "spearman", "pearson", "nll"),
+    "language": ("bits_per_token", "perplexity"),
+}
+
+
+def default_metrics(kind: str) -> list[Metric]:
+    """Give the metrics that a task of this kind reports unless told otherwise; the main one first."""
+    return [METRICS[name] for name in _DEFAULTS[kind]]
+
+
+def applicable(metrics: Iterable[Metric], outputs: Outputs) -> list[Metric]:
+    """Keep the metrics for which these outputs have the kind and the fields, such as a variance."""
+    return [
+        metric
+        for metric in metrics
+        if outputs.kind in metric.kinds and all(getattr(outputs, need) is not None for need in metric.needs)
+    ]
+
+
+def score(metric: str | Metric, outputs: Outputs, weights: np.ndarray | None = None) -> Score:
+    """Compute a metric.
+
+    Parameters
+    ----------
+    metric : str or Metric
+    outputs : Outputs
+    weights : ndarray, shape (N,), optional
+        How often each record counts.
+
+    Returns
+    -------
+    Score
+        NaN with a reason where the metric has no value, as AUROC on a single class.
+    """
+    found = get_metric(metric, outputs.kind)
+    if len(outputs) == 0:
+        return Score(math.nan, "there are no records")
+    for need in found.needs:
+        if getattr(outputs, need) is None:
+            return Score(math.nan, f"the model gives no {need.replace('_', ' ')}")
+    with warnings.catch_warnings():
+        # scikit-learn warns of classes without records; those are excluded or told as Undefined here.
+        warnings.simplefilter("ignore")
+        try:
+            value = float(found.function(outputs, weights))
+        except Undefined as reason:
+            return Score(math.nan, str(reason))
+    return Score(value) if not math.isnan(value) else Score(value, "it has no value on these records")
+
+
+def replicate(
+    metric: str | Metric, outputs: Outputs, weights: np.ndarray, *, block: int = 4_000_000
+) -> np.ndarray:
+    """Compute a metric for many ways of counting the records.
+
+    Parameters
+    ----------
+    metric : str or Metric
+    outputs : Outputs
+    weights : ndarray, shape (B, N)
+        One row a replicate.
+    block : int
+        How many weights are worked on at once, which bounds the memory.
+
+    Returns
+    -------
+    ndarray, shape (B,)
+        NaN where the metric is undefined in a replicate.
+    """
+    found = get_metric(metric, outputs.kind)
+    if found.resample is None:
+        return np.array([score(found, outputs, row).value for row in weights])
+    rows = max(1, block // max(1, weights.shape[1]))
+    with np.errstate(divide="ignore", invalid="ignore"):
+        parts = [
+            found.resample(outputs, np.asarray(weights[start : start + rows], dtype=np.float64))
+            for start in range(0, len(weights), rows)
+        ]
+    return np.concatenate(parts) if parts else np.empty(0)
+
+
+_CLASS = ("classification", "tokens")
+_P = ("probability",)
+for _metric in (
+    Metric("accuracy", "accuracy", "higher", _CLASS, _P, scores.accuracy, resampled.accuracy),
+    Metric(
+        "balanced_accuracy",
+        "balanced accuracy",
+        "higher",
+        _CLASS,
+        _P,
+        scores.balanced_accuracy,
+        resampled.balanced_accuracy,
+    ),
+    Metric("mcc", "MCC", "higher", _CLASS, _P, scores.mcc, resampled.mcc),
+    Metric("macro_f1", "macro F1", "higher", _CLASS, _P, scores.macro_f1, resampled.macro_f1),
+    Metric("auroc", "AUROC", "higher", _CLASS, _P, scores.auroc, resampled.auroc),
+    Metric("auprc", "AUPRC", "higher", _CLASS, _P, scores.auprc, resampled.auprc),
+    Metric("log_loss", "log loss", "lower", _CLASS, _P, scores.log_loss, resampled.log_loss),
+    Metric("brier", "Brier score", "lower", _CLASS, _P, scores.brier, resampled.brier),
+    Metric(
+        "mean_auroc",
+        "mean AUROC",
+        "higher",
+        ("multilabel",),
+        _P,
+        scores.mean_auroc,
+        resampled.mean_auroc,
+    ),
+    Metric(
+        "mean_auprc",
+        "mean AUPRC",
+        "higher",
+        ("multilabel",),
+        _P,
+        scores.mean_auprc,
+        resampled.mean_auprc,
+    ),
+    Metric(
+        "mean_brier",
+        "mean Brier score",
+        "lower",
+        ("multilabel",),
+        _P,
+        scores.mean_brier,
+        resampled.mean_brier,
+    ),
+    Metric("rmse", "RMSE", "lower", ("regression",), ("mean",), scores.rmse, resampled.rmse),
+    Metric("mae", "MAE", "lower", ("regression",), ("mean",), scores.mae, resampled.mae),
+    Metric("r2", "R²", "higher", ("regression",), ("mean",), scores.r2, resampled.r2),
+    Metric("pearson", "Pearson's r", "higher", ("regression",), ("mean",), scores.pearson, resampled.pearson),
+    Metric(
+        "spearman", "Spearman's ρ", "higher", ("regression",), ("mean",), scores.spearman, resampled.spearman
+    ),
+    Metric(
+        "nll",
+        "negative log-likelihood",
+        "lower",
+        ("regression",),
+        ("mean", "variance"),
+        scores.nll,
+        resampled.nll,
+    ),
+    Metric(
+        "bits_per_token",
+        "bits per token",
+        "lower",
+        ("language",),
+        ("log_likelihood", "tokens"),
+        scores.bits_per_token,
+        resampled.bits_per_token,
+    ),
+    Metric(
+        "perplexity",
+        "perplexity",
+        "lower",
+        ("language",),
+        ("log_likelihood", "tokens"),
+        scores.perplexity,
+        resampled.perplexity,
+    ),
+):
+    register(_metric)

@@ -1,0 +1,269 @@
+"""What a model said about some records, beside what is true: the one input of everything that judges."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from scizoo.errors import DataError
+from scizoo.files import atomic_path
+
+KINDS = ("classification", "multilabel", "regression", "tokens", "language")
+_ROW_FIELDS = ("ids", "groups", "targets", "probability", "mean", "variance", "log_likelihood", "tokens")
+
+
+@dataclass(frozen=True)
+class Outputs:
+    """A model's outputs on N records (or N labelled positions, for ``tokens``).
+
+    Parameters
+    ----------
+    ids : ndarray of str, shape (N,)
+        Record ids; two models are compared record by record through them.
+    groups : ndarray of str, shape (N,)
+        The group of each record: what the bootstrap draws.
+    targets : ndarray
+        ``classification`` and ``tokens``: class numbers (N,); ``multilabel``: 0, 1 or NaN where the
+        label is missing (N, L); ``regression``: values in the target's own units, NaN where missing
+        (N, T); ``language``: not used, zeros (N,).
+    kind : str
+        One of classification, multilabel, regression, tokens, language.
+    classes : tuple of str
+        Names of classes, labels or target columns, in the order of the columns.
+    probability : ndarray, shape (N, C), optional
+        Of each class (rows sum to one) or of each label.
+    mean, variance : ndarray, shape (N, T), optional
+        Of the predicted normal distribution, in the target's own units; variance may be absent.
+    log_likelihood : ndarray, shape (N,), optional
+        ``language``: summed over a record's predicted tokens, in nats.
+    tokens : ndarray of int, shape (N,), optional
+        ``language``: how many tokens were predicted.
+    meta : mapping of str to ndarray
+        Further columns of the records, for the subgroup audit; strings, numbers or booleans.
+    """
+
+    ids: np.ndarray
+    groups: np.ndarray
+    targets: np.ndarray
+    kind: str
+    classes: tuple[str, ...] = ()
+    probability: np.ndarray | None = None
+    mean: np.ndarray | None = None
+    variance: np.ndarray | None = None
+    log_likelihood: np.ndarray | None = None
+    tokens: np.ndarray | None = None
+    meta: Mapping[str, np.ndarray] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if self.kind not in KINDS:
+            raise ValueError(f"kind {self.kind!r} is none of {', '.join(KINDS)}")
+        put = object.__setattr__
+        put(self, "ids", np.asarray(self.ids, dtype=str))
+        put(self, "groups", np.asarray(self.groups, dtype=str))
+        put(self, "classes", tuple(str(name) for name in self.classes))
+        put(self, "targets", self._shaped_targets())
+        for name in ("probability", "mean", "variance", "log_likelihood"):
+            value = getattr(self, name)
+            if value is not None:
+                value = np.asarray(value, dtype=np.float64)
+                if name in ("mean", "variance") and value.ndim == 1:
+                    value = value[:, None]
+                put(self, name, value)
+        if self.tokens is not None:
+            put(self, "tokens", np.asarray(self.tokens, dtype=np.int64))
+        put(self, "meta", {str(name): _column(values) for name, values in self.meta.items()})
+        self._check()
+
+    def _shaped_targets(self) -> np.ndarray:
+        if self.kind in ("classification", "tokens", "language"):
+            return np.asarray(self.targets).astype(np.int64)
+        targets = np.asarray(self.targets, dtype=np.float64)
+        return targets[:, None] if targets.ndim == 1 else targets
+
+    def _check(self) -> None:
+        count = len(self.ids)
+        for name in _ROW_FIELDS:
+            value = getattr(self, name)
+            if value is not None and len(value) != count:
+                raise ValueError(f"{name} has {len(value)} rows, ids has {count}")
+        for name, column in self.meta.items():
+            if len(column) != count:
+                raise ValueError(f"meta column {name!r} has {len(column)} rows, ids has {count}")
+        if self.probability is not None:
+            if self.probability.ndim != 2:
+                raise ValueError("probability must have the shape (records, classes)")
+            if self.classes and len(self.classes) != self.probability.shape[1]:
+                raise ValueError(
+                    f"{len(self.classes)} class names, {self.probability.shape[1]} columns of probability"
+                )
+        for name in ("probability", "mean", "variance", "log_likelihood"):
+            value = getattr(self, name)
+            if value is not None and not np.isfinite(value).all():
+                row = int(np.argwhere(~np.isfinite(value.reshape(count, -1)).all(axis=1))[0, 0])
+                raise DataError(
+                    f"record '{self.ids[row]}': the model's {name} is not a finite number.",
+                    expected="finite outputs for every record",
+                    remedy="the model has diverged or the input is damaged; look at the training loss.",
+                )
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    @property
+    def predicted(self) -> np.ndarray:
+        """The predicted class (N,), labels at 0.5 (N, L) or value (N, T)."""
+        if self.kind in ("classification", "tokens"):
+            return self.require("probability").argmax(axis=1)
+        if self.kind == "multilabel":
+            return (self.require("probability") >= 0.5).astype(np.int64)
+        return self.require("mean")
+
+    def require(self, name: str) -> np.ndarray:
+        """Give a field that must be there.
+
+        Raises
+        ------
+        ValueError
+            When these outputs lack it.
+        """
+        value = getattr(self, name)
+        if value is None:
+            raise ValueError(f"these {self.kind} outputs have no {name}")
+        return value
+
+    def take(self, rows: np.ndarray) -> Outputs:
+        """Give the outputs of some rows, by position or by mask."""
+        rows = np.asarray(rows)
+        changed: dict[str, Any] = {
+            name: getattr(self, name)[rows] for name in _ROW_FIELDS if getattr(self, name) is not None
+        }
+        changed["meta"] = {name: column[rows] for name, column in self.meta.items()}
+        return replace(self, **changed)
+
+    def with_probability(self, probability: np.ndarray) -> Outputs:
+        """Give the same outputs with other probabilities, as after temperature scaling."""
+        return replace(self, probability=probability)
+
+    def save(self, path: str | Path) -> None:
+        """Write them, whole or not at all.
+
+        Parameters
+        ----------
+        path : path
+            ``.npz`` (exact, small) or ``.parquet`` (one row a record, for other tools).
+        """
+        path = Path(path)
+        header = json.dumps({"kind": self.kind, "classes": list(self.classes), "format": 1})
+        if path.suffix == ".npz":
+            arrays = {name: getattr(self, name) for name in _ROW_FIELDS if getattr(self, name) is not None}
+            arrays |= {f"meta/{name}": column for name, column in self.meta.items()}
+            with atomic_path(path) as temporary, temporary.open("wb") as stream:
+                np.savez_compressed(stream, header=np.array(header), **arrays)
+        elif path.suffix == ".parquet":
+            self._save_parquet(path, header)
+        else:
+            raise ValueError(f"{path.name}: outputs are written as .npz or .parquet")
+
+    def _save_parquet(self, path: Path, header: str) -> None:
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+
+        columns: dict[str, Any] = {}
+        for name in _ROW_FIELDS:
+            value = getattr(self, name)
+            if value is None:
+                continue
+            if value.ndim == 2:
+                flat = pa.array(np.ascontiguousarray(value).ravel())
+                columns[name] = pa.FixedSizeListArray.from_arrays(flat, value.shape[1])
+            else:
+                columns[name] = pa.array(value)
+        columns |= {f"meta/{name}": pa.array(column) for name, column in self.meta.items()}
+        table = pa.table(columns).replace_schema_metadata({"scizoo": header})
+        with atomic_path(path) as temporary:
+            pq.write_table(table, temporary)
+
+    @classmethod
+    def load(cls, path: str | Path) -> Outputs:
+        """Read what :meth:`save` wrote; never unpickles.
+
+        Raises
+        ------
+        DataError
+            When the file is missing or is not a file of outputs.
+        """
+        path = Path(path)
+        if not path.is_file():
+            raise DataError(f"{path} does not exist.", expected="a file of outputs (.npz or .parquet)")
+        try:
+            header, arrays = _read_parquet(path) if path.suffix == ".parquet" else _read_npz(path)
+            known = json.loads(header)
+        except (ValueError, KeyError, OSError, EOFError) as error:
+            raise DataError(
+                f"{path} is not a file of outputs: {error}",
+                remedy="delete it; the job writes it again.",
+            ) from error
+        meta = {name[5:]: arrays.pop(name) for name in list(arrays) if name.startswith("meta/")}
+        return cls(kind=known["kind"], classes=tuple(known["classes"]), meta=meta, **arrays)
+
+
+def _read_npz(path: Path) -> tuple[str, dict[str, np.ndarray]]:
+    import zipfile
+
+    try:
+        with np.load(path, allow_pickle=False) as archive:
+            arrays = {name: archive[name] for name in archive.files}
+    except zipfile.BadZipFile as error:
+        raise ValueError(str(error)) from error
+    return str(arrays.pop("header")), arrays
+
+
+def _read_parquet(path: Path) -> tuple[str, dict[str, np.ndarray]]:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    table = pq.read_table(path)
+    header = (table.schema.metadata or {})[b"scizoo"].decode()
+    arrays = {}
+    for name in table.column_names:
+        column = table[name].combine_chunks()
+        if pa.types.is_fixed_size_list(column.type):
+            arrays[name] = np.asarray(column.flatten()).reshape(len(column), column.type.list_size)
+        else:
+            arrays[name] = np.asarray(column.to_numpy(zero_copy_only=False))
+            if arrays[name].dtype == object:
+                arrays[name] = arrays[name].astype(str)
+    return header, arrays
+
+
+def _column(values: Any) -> np.ndarray:
+    """Give a column of numbers, booleans or strings, never of objects; None becomes '' or NaN."""
+    array = np.asarray(values)
+    if array.dtype.kind in "biufUS":
+        return array.astype(str) if array.dtype.kind == "S" else array
+    items = list(values)
+    if all(item is None or isinstance(item, (bool, int, float, np.number)) for item in items):
+        return np.array([np.nan if item is None else float(item) for item in items])
+    return np.array(["" if item is None else str(item) for item in items], dtype=str)
+
+
+def meta_columns(metas: Sequence[Mapping[str, Any]]) -> dict[str, np.ndarray]:
+    """Join the ``meta`` of records into columns; a column that a record lacks is missing there.
+
+    Parameters
+    ----------
+    metas : sequence of mapping
+        ``Record.meta`` of each record.
+
+    Returns
+    -------
+    dict of str to ndarray
+        One column a name, in order of first appearance.
+    """
+    names = dict.fromkeys(name for meta in metas for name in meta)
+    return {str(name): _column([meta.get(name) for meta in metas]) for name in names}
