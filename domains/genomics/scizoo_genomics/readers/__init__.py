@@ -1,0 +1,1 @@
+"""Readers of sequence files: FASTA, FASTQ, GenBank, intervals over a reference, VCF."""

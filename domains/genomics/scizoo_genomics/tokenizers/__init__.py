@@ -1,0 +1,1 @@
+"""Tokenizers of nucleic acids: single nucleotide, k-mer, codon, byte-pair encoding."""
