@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import csv
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from scizoo.errors import DataError
+from scizoo.files import atomic_path
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,3 +159,46 @@ class Dataset(ABC):
             self.rejections.accept()
             yield record
         self.rejections.check(self.name)
+
+
+def check_unique_ids(records: Iterable[Record]) -> None:
+    """Refuse two records of the same id.
+
+    Raises
+    ------
+    DataError
+        Naming the id and both places.
+    """
+    seen: dict[str, str] = {}
+    for record in records:
+        if record.id in seen:
+            places = " and ".join(place for place in (seen[record.id], record.source) if place)
+            raise DataError(
+                f"two records have the id '{record.id}'" + (f" ({places})." if places else "."),
+                expected="an id for each record that no other has",
+                remedy="rename one of them, or remove it.",
+            )
+        seen[record.id] = record.source
+
+
+def write_rejected(path: Path, rejected: RejectionLog | Iterable[Rejected]) -> int:
+    """Write the records that could not be read, and why, as CSV.
+
+    Parameters
+    ----------
+    path : Path
+        The file to write, ``rejected.csv`` in the run directory. Not written when there are none.
+    rejected : RejectionLog or iterable of Rejected
+
+    Returns
+    -------
+    int
+        How many were written.
+    """
+    rows = list(rejected.rejected if isinstance(rejected, RejectionLog) else rejected)
+    if rows:
+        with atomic_path(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as stream:
+            writer = csv.writer(stream)
+            writer.writerow(["source", "id", "reason"])
+            writer.writerows((row.source, row.id, row.reason) for row in rows)
+    return len(rows)

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import json
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
 from scizoo.data.ragged import Ragged
+from scizoo.errors import CheckpointError
+from scizoo.files import write_json
+
+SETTINGS_FILE = "tokenizer_settings.json"
 
 
 class Tokenizer(ABC):
@@ -45,7 +50,7 @@ class Tokenizer(ABC):
     def settings(self) -> dict[str, Any]:
         """Return the plain (JSON) settings with which the constructor gives this tokenizer again."""
 
-    def save_files(self, folder: Path) -> None:
+    def save_files(self, folder: Path) -> None:  # noqa: B027 (most tokenizers have none)
         """Write what does not fit in the settings, such as a trained vocabulary."""
 
     @classmethod
@@ -53,7 +58,7 @@ class Tokenizer(ABC):
         """Build the tokenizer again from its settings and the files in ``folder``."""
         return cls(**settings)
 
-    def train(self, inputs: Iterable[Any]) -> None:
+    def train(self, inputs: Iterable[Any]) -> None:  # noqa: B027 (as its summary says)
         """Learn a vocabulary or statistics from training inputs; most tokenizers need none."""
 
     @abstractmethod
@@ -84,3 +89,44 @@ class TokenTokenizer(Tokenizer):
     @abstractmethod
     def decode(self, ids: Sequence[int]) -> Any:
         """Give back the input of one row of ids; special tokens are left out."""
+
+
+def tokenizer_entry(tokenizer: Tokenizer) -> dict[str, Any]:
+    """Return a tokenizer's class and settings as plain data."""
+    kind = type(tokenizer)
+    return {"_target_": f"{kind.__module__}.{kind.__qualname__}", "settings": tokenizer.settings()}
+
+
+def save_tokenizer(tokenizer: Tokenizer, folder: Path) -> None:
+    """Write a tokenizer's settings and files into `folder`."""
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    tokenizer.save_files(folder)
+    write_json(folder / SETTINGS_FILE, tokenizer_entry(tokenizer))
+
+
+def load_tokenizer(folder: Path) -> Tokenizer:
+    """Read the tokenizer that :func:`save_tokenizer` wrote into `folder`.
+
+    Raises
+    ------
+    CheckpointError
+        When there is none, it is damaged, or its class is no Tokenizer.
+    ConfigError
+        When its class is outside the allow-list.
+    """
+    from scizoo.config import get_class  # imports Hydra
+
+    path = Path(folder) / SETTINGS_FILE
+    try:
+        entry = json.loads(path.read_text(encoding="utf-8"))
+        target, settings = entry["_target_"], entry["settings"]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise CheckpointError(
+            f"{path} does not describe a tokenizer: {error}",
+            remedy="fetch or write the checkpoint again.",
+        ) from error
+    kind = get_class(target)
+    if not (isinstance(kind, type) and issubclass(kind, Tokenizer)):
+        raise CheckpointError(f"{path} names '{target}', which is not a tokenizer.")
+    return kind.from_settings(settings, Path(folder))
