@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from scizoo import plugins
 from scizoo.checkpoints.manifest import FILE_NAME as MANIFEST
 from scizoo.errors import CheckpointError
 
@@ -57,3 +59,40 @@ def component_class(component: dict[str, Any], base: type, what: str, folder: Pa
             remedy="do not use this checkpoint; ask whoever gave it to you.",
         )
     return found
+
+
+def load_views(component: dict[str, Any] | None, folder: Path) -> Callable[[Any], list[Any]] | None:
+    """Make the callable that gives the views of an input that prediction averages over.
+
+    Parameters
+    ----------
+    component : dict or None
+        ``_target_``, a class of a plugin with a method ``views``, and its plain ``settings``.
+    folder : Path
+        The checkpoint, for messages.
+
+    Returns
+    -------
+    callable or None
+        None when there are no views, or they serve training alone.
+
+    Raises
+    ------
+    CheckpointError
+        When the class is not allowed, or what it makes gives no views.
+    """
+    if component is None:
+        return None
+    found = component_class(component, object, "augment", folder)
+    # Any class derives from object; only scizoo and its plugins have augmentations.
+    own = found.__module__.partition(".")[0] in {"scizoo", *plugins.installed().values()}
+    if not own or not callable(getattr(found, "views", None)):
+        raise CheckpointError(
+            f"{folder} names '{component['_target_']}' as its augment, but that gives no views. It was refused.",
+            remedy="do not use this checkpoint; ask whoever gave it to you.",
+        )
+    try:
+        augment = found(**component.get("settings", {}))
+    except (TypeError, ValueError) as error:
+        raise CheckpointError(f"{folder}: its augment cannot be made: {error}") from error
+    return augment.views if getattr(augment, "predict", True) else None
