@@ -1,0 +1,255 @@
+"""Validation metrics of a run: torchmetrics by the names that tasks use."""
+
+from __future__ import annotations
+
+import math
+import warnings
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor
+
+from scizoo.errors import ConfigError, did_you_mean
+from scizoo.training.joint import batch_size
+
+if TYPE_CHECKING:
+    from torchmetrics import Metric
+
+#: Names of the metrics that fit each kind of head.
+METRICS: dict[str, tuple[str, ...]] = {
+    "classification": ("mcc", "accuracy", "balanced_accuracy", "macro_f1", "auroc", "auprc"),
+    "multilabel": ("auroc", "auprc", "macro_f1", "accuracy"),
+    "regression": ("rmse", "mae", "r2", "spearman", "pearson"),
+    "tokens": ("mcc", "accuracy", "macro_f1"),
+    "language": ("perplexity", "bits_per_token", "accuracy"),
+}
+#: Metrics that are better when smaller.
+LOWER_IS_BETTER = frozenset({"loss", "rmse", "mae", "perplexity", "bits_per_token"})
+
+
+def metric_mode(name: str) -> str:
+    """Give ``"min"`` or ``"max"`` for a metric's name."""
+    return "min" if name.rpartition("/")[2] in LOWER_IS_BETTER else "max"
+
+
+def check_metrics(kind: str, names: Sequence[str]) -> tuple[str, ...]:
+    """Refuse metric names that do not fit the kind of head.
+
+    Raises
+    ------
+    ConfigError
+        Naming the metric and the valid ones.
+    """
+    valid = (*METRICS.get(kind, ()), "loss")
+    for name in names:
+        if name not in valid:
+            raise ConfigError(
+                f"metric '{name}' is not one of a {kind} task: {did_you_mean(name, valid)}",
+                expected=f"task.metric or metrics among {', '.join(valid)}",
+            )
+    return tuple(dict.fromkeys(names))
+
+
+class ValidationMetrics:
+    """The metrics of one validation run.
+
+    Parameters
+    ----------
+    kind : str
+        The head's kind.
+    outputs : int
+        Number of classes, labels or values.
+    names : sequence of str, optional
+        Which metrics; by default all that fit the kind.
+    scale : Tensor, optional
+        Standard deviation of each regression target, to report errors in the target's units.
+    """
+
+    def __init__(
+        self,
+        kind: str,
+        outputs: int,
+        names: Sequence[str] | None = None,
+        scale: Tensor | None = None,
+    ):
+        self.kind = kind
+        self.names = check_metrics(kind, names if names is not None else METRICS.get(kind, ()))
+        self.scale = scale
+        self.metrics: dict[str, Metric] = {}
+        for name in self.names:
+            builder = _BUILDERS.get((kind, name))
+            if builder is not None:
+                self.metrics[name] = builder(outputs)
+
+    def update(self, outputs: Mapping[str, Tensor], batch: Mapping[str, Any]) -> None:
+        """Add one batch of outputs and targets."""
+        if not self.metrics:
+            return
+        prediction, target = _pair(self.kind, outputs, batch)
+        if self.kind == "regression" and self.scale is not None:
+            scale = self.scale.to(prediction)
+            prediction, target = prediction * scale, target * scale
+        if prediction.numel() == 0:
+            return
+        for metric in self.metrics.values():
+            if metric.device != prediction.device:
+                metric.to(prediction.device)
+            metric.update(prediction, target)
+
+    def compute(self, loss: float) -> dict[str, float]:
+        """Give every metric and forget the batches.
+
+        Parameters
+        ----------
+        loss : float
+            Mean validation loss, of which language metrics are functions.
+        """
+        values: dict[str, float] = {}
+        with warnings.catch_warnings():
+            # A class without examples in a small validation split is no reason to alarm anyone.
+            warnings.simplefilter("ignore")
+            for name, metric in self.metrics.items():
+                values[name] = float(metric.compute()) if metric.update_called else float("nan")
+                metric.reset()
+        if self.kind == "language":
+            if "perplexity" in self.names:
+                values["perplexity"] = math.exp(min(loss, 700.0))
+            if "bits_per_token" in self.names:
+                values["bits_per_token"] = loss / math.log(2)
+        return values
+
+
+def loss_weight(kind: str, outputs: Mapping[str, Tensor], batch: Mapping[str, Any]) -> int:
+    """Count what the loss of a batch is the mean of: predicted tokens, else examples."""
+    if "token_loss" in outputs:
+        return outputs["token_loss"].numel()
+    if kind in ("language", "tokens"):
+        return int((batch["target"] != -100).sum())
+    return batch_size(batch)
+
+
+def token_accuracy(outputs: Mapping[str, Tensor], batch: Mapping[str, Any]) -> Tensor | None:
+    """Share of right class decisions, over tokens or examples; None for real-valued targets."""
+    if "correct" in outputs:  # objectives score only the positions that count
+        return outputs["correct"].float().sum() / max(1, outputs["correct"].numel())
+    logits, target = outputs.get("logits"), batch.get("target")
+    if logits is None or target is None or target.is_floating_point():
+        return None
+    if logits.shape[:-1] != target.shape:
+        return None
+    counted = target != -100
+    right = (logits.argmax(-1) == target) & counted
+    return right.sum() / counted.sum().clamp(min=1)
+
+
+def _pair(kind: str, outputs: Mapping[str, Tensor], batch: Mapping[str, Any]) -> tuple[Tensor, Tensor]:
+    if kind == "language":
+        return outputs["correct"], torch.ones_like(outputs["correct"])
+    target = batch["target"]
+    if kind == "regression":
+        prediction = outputs["mean"].detach().float()
+        target = target.to(prediction).reshape(prediction.shape)
+        known = torch.isfinite(target)
+        if prediction.ndim == 2 and prediction.shape[1] == 1:
+            prediction, target, known = prediction[:, 0], target[:, 0], known[:, 0]
+        if prediction.ndim > 1:
+            known = known.flatten(1).all(1)
+        return prediction[known], target[known]
+    logits = outputs["logits"].detach().float()
+    if kind == "multilabel":
+        # torchmetrics leaves out what carries ignore_index: the missing labels.
+        known = torch.isfinite(target.float())
+        return logits.sigmoid(), torch.where(known, target.float(), -1.0).long()
+    logits, target = logits.reshape(-1, logits.shape[-1]), target.reshape(-1).long()
+    kept = target != -100
+    return logits[kept].softmax(-1), target[kept]
+
+
+def _multiclass(name: str, **options: Any) -> Callable[[int], Metric]:
+    def build(outputs: int) -> Metric:
+        import torchmetrics.classification as tm
+
+        return getattr(tm, name)(num_classes=max(2, outputs), validate_args=False, **options)
+
+    return build
+
+
+def _multilabel(name: str, **options: Any) -> Callable[[int], Metric]:
+    def build(outputs: int) -> Metric:
+        import torchmetrics.classification as tm
+
+        return getattr(tm, name)(num_labels=outputs, ignore_index=-1, validate_args=False, **options)
+
+    return build
+
+
+def _regression(name: str, per_output: bool = False, **options: Any) -> Callable[[int], Metric]:
+    def build(outputs: int) -> Metric:
+        import torchmetrics
+        import torchmetrics.wrappers
+
+        metric = getattr(torchmetrics, name)(**options)
+        if per_output and outputs > 1:
+            return _mean_of(getattr(torchmetrics, name)(num_outputs=outputs, **options))
+        return metric
+
+    return build
+
+
+def _mean_of(metric: Metric) -> Metric:
+    """Average a metric that gives one value an output."""
+    from torchmetrics import Metric as Base
+
+    class Mean(Base):
+        full_state_update = False
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.inner = metric
+
+        def update(self, prediction: Tensor, target: Tensor) -> None:
+            self.inner.update(prediction, target)
+
+        def compute(self) -> Tensor:
+            return self.inner.compute().mean()
+
+        def reset(self) -> None:
+            super().reset()
+            self.inner.reset()
+
+    return Mean()
+
+
+def _right_share(_: int) -> Metric:
+    """Share of right decisions among those that count."""
+    from torchmetrics import MeanMetric
+
+    class Right(MeanMetric):
+        def update(self, prediction: Tensor, target: Tensor) -> None:  # type: ignore[override]
+            super().update((prediction == target).float())
+
+    return Right()
+
+
+_BUILDERS: dict[tuple[str, str], Callable[[int], Metric]] = {
+    ("classification", "mcc"): _multiclass("MulticlassMatthewsCorrCoef"),
+    ("classification", "accuracy"): _multiclass("MulticlassAccuracy", average="micro"),
+    ("classification", "balanced_accuracy"): _multiclass("MulticlassAccuracy", average="macro"),
+    ("classification", "macro_f1"): _multiclass("MulticlassF1Score", average="macro"),
+    ("classification", "auroc"): _multiclass("MulticlassAUROC"),
+    ("classification", "auprc"): _multiclass("MulticlassAveragePrecision"),
+    ("multilabel", "auroc"): _multilabel("MultilabelAUROC"),
+    ("multilabel", "auprc"): _multilabel("MultilabelAveragePrecision"),
+    ("multilabel", "macro_f1"): _multilabel("MultilabelF1Score", average="macro"),
+    ("multilabel", "accuracy"): _multilabel("MultilabelAccuracy", average="micro"),
+    ("regression", "rmse"): _regression("MeanSquaredError", squared=False),
+    ("regression", "mae"): _regression("MeanAbsoluteError"),
+    ("regression", "r2"): _regression("R2Score"),
+    ("regression", "spearman"): _regression("SpearmanCorrCoef", per_output=True),
+    ("regression", "pearson"): _regression("PearsonCorrCoef", per_output=True),
+    ("tokens", "mcc"): _multiclass("MulticlassMatthewsCorrCoef"),
+    ("tokens", "accuracy"): _multiclass("MulticlassAccuracy", average="micro"),
+    ("tokens", "macro_f1"): _multiclass("MulticlassF1Score", average="macro"),
+    ("language", "accuracy"): _right_share,
+}
