@@ -88,7 +88,7 @@ def load_views(component: dict[str, Any] | None, folder: Path) -> Callable[[Any]
     own = found.__module__.partition(".")[0] in {"scizoo", *plugins.installed().values()}
     if not own or not callable(getattr(found, "views", None)):
         raise CheckpointError(
-            f"{folder} names '{component['_target_']}' as its augment, but that gives no views. It was refused.",
+            f"{folder} names '{component['_target_']}' as its augment, which gives no views. It was refused.",
             remedy="do not use this checkpoint; ask whoever gave it to you.",
         )
     try:

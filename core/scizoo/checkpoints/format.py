@@ -19,8 +19,8 @@ from scizoo.checkpoints.adapters import has_adapters, load_adapters, save_adapte
 from scizoo.checkpoints.card import Card, CardFacts, Figure, build_card
 from scizoo.checkpoints.components import component_class, load_views
 from scizoo.checkpoints.manifest import FILE_NAME, Manifest, portable
-from scizoo.checkpoints.reference import write_reference
-from scizoo.checkpoints.safety import check_folder, write_sums
+from scizoo.checkpoints.reference import TOLERANCE, VerifyReport, check_reference, write_reference
+from scizoo.checkpoints.safety import check_folder, read_sums, write_sums
 from scizoo.checkpoints.store import resolve_ref
 from scizoo.data.encoding import Context, Views
 from scizoo.data.targets import TargetEncoder
@@ -214,6 +214,45 @@ def load_checkpoint(ref: str | Path) -> Checkpoint:
     return open_folder(folder, check_folder(folder))
 
 
+def verify(ref: str | Path) -> VerifyReport:
+    """Check a checkpoint's files and compute its reference outputs again.
+
+    Parameters
+    ----------
+    ref : str or Path
+        A name, path or URL.
+
+    Returns
+    -------
+    VerifyReport
+        ``str()`` of it is what ``scizoo verify`` prints.
+
+    Raises
+    ------
+    CheckpointError
+        When the checkpoint is refused, or an output differs from its reference by more than allowed.
+    """
+    checkpoint = load_checkpoint(ref)
+    differences = check_reference(checkpoint)
+    manifest = checkpoint.manifest
+    now = _versions(manifest.domain)
+    changed = {
+        name: (then, now.get(name, "none"))
+        for name, then in manifest.versions.items()
+        if now.get(name, "none") != then
+    }
+    wrong = {name: gap for name, gap in differences.items() if not gap <= TOLERANCE}
+    if wrong:
+        listed = ", ".join(f"{name} differs by {gap:.1e}" for name, gap in wrong.items())
+        raise CheckpointError(
+            f"{checkpoint.path} does not give its reference outputs: {listed}.",
+            expected=f"relative differences up to {TOLERANCE:g}",
+            remedy=f"install the versions it was written with ({_written_with(manifest)}).",
+        )
+    files = len(read_sums(checkpoint.path))
+    return VerifyReport(manifest.name, checkpoint.path, files, differences, changed_versions=changed)
+
+
 def open_folder(folder: Path, manifest: Manifest) -> Checkpoint:
     """Build the parts of a checkpoint whose files were checked already."""
     # Every class is judged before the first one is used.
@@ -242,7 +281,7 @@ def open_folder(folder: Path, manifest: Manifest) -> Checkpoint:
         raise CheckpointError(
             f"{folder} cannot be put together: {type(error).__name__}: {error}",
             expected="settings that fit the classes they are for",
-            remedy=f"it was written with {_written_with(manifest)}; install those versions, or fetch it again.",
+            remedy=f"install what it was written with ({_written_with(manifest)}), or fetch it again.",
         ) from error
     backbone.eval().requires_grad_(False)
     if head is not None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -35,6 +36,54 @@ TOLERANCE = 1e-3
 
 # A language head gives vocabulary-sized outputs; a sample of them tells a difference as well.
 _MOST_VALUES = 50_000
+
+
+@dataclass(frozen=True)
+class VerifyReport:
+    """What ``scizoo verify`` found; a checkpoint that does not verify raises instead.
+
+    Parameters
+    ----------
+    name : str
+        The checkpoint's own name.
+    path : Path
+        Its folder.
+    files : int
+        Files whose checksums were right.
+    differences : dict of str to float
+        Of each output the largest difference from its reference, relative to the largest reference value.
+    tolerance : float
+        The largest difference that is allowed.
+    changed_versions : dict of str to tuple
+        Libraries whose version here is another, as (then, now); for information.
+    """
+
+    name: str
+    path: Path
+    files: int
+    differences: dict[str, float]
+    tolerance: float = TOLERANCE
+    changed_versions: dict[str, tuple[str, str]] = field(default_factory=dict)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain data for ``--json``."""
+        return {
+            "name": self.name,
+            "path": str(self.path),
+            "files": self.files,
+            "differences": self.differences,
+            "tolerance": self.tolerance,
+            "changed_versions": {name: list(pair) for name, pair in self.changed_versions.items()},
+        }
+
+    def __str__(self) -> str:
+        lines = [f"{self.name} ({self.path})", f"  {self.files} files match SHA256SUMS"]
+        for name, gap in self.differences.items():
+            said = "equal bit for bit" if gap == 0.0 else f"largest relative difference {gap:.1e}"
+            lines.append(f"  {name}: {said} (allowed: {self.tolerance:g})")
+        for name, (then, now) in self.changed_versions.items():
+            lines.append(f"  written with {name} {then}, verified with {now}")
+        return "\n".join([*lines, "  verified"])
 
 
 def write_reference(folder: Path, checkpoint: Checkpoint, inputs: Sequence[Any]) -> None:
@@ -186,6 +235,6 @@ def _check_encoding(checkpoint: Checkpoint, inputs: Sequence[Any], batch: Mappin
     for name, tensor in batch.items():
         if name not in now or now[name].shape != tensor.shape or not torch.equal(now[name], tensor):
             raise CheckpointError(
-                f"The tokenizer of {checkpoint.path} encodes its reference inputs otherwise than it did ('{name}').",
+                f"The tokenizer in {checkpoint.path} encodes the reference inputs otherwise ({name}).",
                 remedy="use the versions in scizoo.json, or report this as a bug.",
             )

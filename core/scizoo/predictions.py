@@ -1,0 +1,96 @@
+"""What ``Model.predict`` gives, and the same as a table."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """Predictions of a list of inputs, in their order.
+
+    Parameters
+    ----------
+    kind : str
+        classification, multilabel, regression or tokens.
+    ids : list of str
+        Ids of the Records, or the positions of raw inputs.
+    classes : list of str
+        Classes or labels in the order of the probabilities; names of quantities.
+    labels : list
+        The likeliest class (classification), the labels with a probability of at least one half
+        (multilabel), or a list with the likeliest class of each position (tokens).
+    probability : ndarray, shape (inputs, classes), optional
+        For classification and multilabel.
+    mean, std : ndarray, shape (inputs, quantities), optional
+        For regression, in the units of the training data; `std` is the model's own estimate.
+    quantiles : ndarray, shape (inputs, quantities, levels), optional
+        For regression with quantiles.
+    levels : list of float
+        The levels of the quantiles.
+    positions : list of ndarray, optional
+        For tokens: of each input its probabilities (positions, classes).
+    """
+
+    kind: str
+    ids: list[str]
+    classes: list[str] = field(default_factory=list)
+    labels: list[Any] = field(default_factory=list)
+    probability: np.ndarray | None = None
+    mean: np.ndarray | None = None
+    std: np.ndarray | None = None
+    quantiles: np.ndarray | None = None
+    levels: list[float] = field(default_factory=list)
+    positions: list[np.ndarray] | None = None
+
+    @classmethod
+    def empty(cls, kind: str, classes: list[str], outputs: int) -> Prediction:
+        """Return the prediction of no input."""
+        nothing = np.empty((0, outputs), dtype=np.float64)
+        if kind == "regression":
+            return cls(kind, [], classes, mean=nothing, std=nothing)
+        if kind == "tokens":
+            return cls(kind, [], classes, positions=[])
+        return cls(kind, [], classes or [str(number) for number in range(outputs)], probability=nothing)
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+
+def to_frame(prediction: Prediction) -> pd.DataFrame:
+    """Lay a prediction out as a table, one row an input.
+
+    Parameters
+    ----------
+    prediction : Prediction
+
+    Returns
+    -------
+    DataFrame
+        See :meth:`scizoo.api.Model.predict_df`. For tokens ``prediction`` holds a list a row.
+    """
+    import pandas as pd
+
+    columns: dict[str, Any] = {"id": prediction.ids}
+    if prediction.kind == "regression" and prediction.mean is not None and prediction.std is not None:
+        many = prediction.mean.shape[1]
+        for number in range(many):
+            name = prediction.classes[number] if prediction.classes else str(number)
+            end = "" if many == 1 else f"_{name}"
+            columns[f"mean{end}"] = prediction.mean[:, number]
+            columns[f"std{end}"] = prediction.std[:, number]
+            if prediction.quantiles is not None:
+                for place, level in enumerate(prediction.levels):
+                    columns[f"quantile_{level:g}{end}"] = prediction.quantiles[:, number, place]
+        return pd.DataFrame(columns)
+    columns["prediction"] = prediction.labels
+    if prediction.probability is not None:
+        for number, name in enumerate(prediction.classes):
+            columns[f"probability_{name}"] = prediction.probability[:, number]
+    return pd.DataFrame(columns)
