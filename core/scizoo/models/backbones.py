@@ -78,7 +78,7 @@ class Backbone(nn.Module, ABC):
         ----------
         batch : mapping
             The main input under ``input_key``; ``attention_mask`` ``[B, T]`` (1 = real), optional
-            ``position_ids`` ``[B, T]`` and, for a packed row, ``cu_seqlens`` ``[n + 1]``. Other keys are ignored.
+            ``position_ids`` ``[B, T]`` and, for a packed row, ``cu_seqlens`` ``[n + 1]``. Others are ignored.
 
         Returns
         -------
@@ -99,7 +99,7 @@ class Backbone(nn.Module, ABC):
         dtype : torch.dtype or str, optional
             How floating-point weights are stored (``"bfloat16"`` halves the file); as they are by default.
         adapters : {"refuse", "leave_out"}
-            Whether a backbone with unmerged adapters is refused, or saved without them (save those with PEFT).
+            Whether a backbone with unmerged adapters is refused, or saved without them (PEFT saves those).
         """
 
     @classmethod
@@ -145,7 +145,9 @@ class Backbone(nn.Module, ABC):
         ConfigError
             When the architecture cannot.
         """
-        raise ConfigError(f"{type(self).__name__} cannot recompute activations.", remedy="leave it switched off.")
+        raise ConfigError(
+            f"{type(self).__name__} cannot recompute activations.", remedy="leave it switched off."
+        )
 
     def step(self, batch: Mapping[str, Tensor], cache: Any = None) -> tuple[Hidden, Any]:
         """Go on from a cache of earlier positions; see :attr:`supports_cache`.
@@ -181,7 +183,16 @@ def bare_state(model: nn.Module, adapters: Adapters) -> dict[str, Tensor]:
     CheckpointError
         When adapters would be lost and that was not asked for.
     """
-    marks = (".lora_", ".base_layer.", ".modules_to_save.", ".original_module.", ".ia3_", ".hada_", ".oft_", ".vera_")
+    marks = (
+        ".lora_",
+        ".base_layer.",
+        ".modules_to_save.",
+        ".original_module.",
+        ".ia3_",
+        ".hada_",
+        ".oft_",
+        ".vera_",
+    )
     names = list(model.state_dict())
     adapted = [name for name in names if any(mark in name for mark in marks)]
     if adapted and adapters == "refuse":
@@ -201,7 +212,9 @@ def cast_state(state: Mapping[str, Tensor], dtype: torch.dtype | str | None) -> 
     """Convert floating-point tensors to the dtype in which they are to be stored."""
     target = getattr(torch, dtype) if isinstance(dtype, str) else dtype
     return {
-        name: (tensor.to(target) if target is not None and tensor.is_floating_point() else tensor).contiguous()
+        name: (
+            tensor.to(target) if target is not None and tensor.is_floating_point() else tensor
+        ).contiguous()
         for name, tensor in state.items()
     }
 
@@ -251,7 +264,9 @@ def read_config(directory: str | Path) -> dict[str, Any]:
     try:
         config = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
-        raise CheckpointError(f"{path} does not exist.", remedy="name the folder that holds the model.") from error
+        raise CheckpointError(
+            f"{path} does not exist.", remedy="name the folder that holds the model."
+        ) from error
     except (OSError, ValueError) as error:
         raise CheckpointError(f"{path} cannot be read: {error}") from error
     if not isinstance(config, dict):

@@ -252,7 +252,7 @@ class RegressionHead(_PooledHead):
         self.register_buffer("levels", torch.tensor(levels), persistent=False)
 
     def forward(self, hidden: Hidden, batch: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """Return ``mean`` and ``log_variance`` ``[B, C]``, and ``quantiles`` ``[B, C, Q]`` where asked for."""
+        """Return ``mean`` and ``log_variance`` ``[B, C]``, and ``quantiles`` ``[B, C, Q]`` if asked for."""
         parts = self._projected(hidden).float().unflatten(-1, (self.outputs, 2 + len(self.quantiles)))
         outputs = {"mean": parts[..., 0], "log_variance": parts[..., 1].clamp(self.low, self.high)}
         if self.quantiles:
@@ -274,7 +274,7 @@ class RegressionHead(_PooledHead):
         return each.masked_fill(~known, 0.0).sum() / known.sum().clamp(min=1)
 
     def predict(self, outputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """Return ``mean`` and ``variance`` ``[B, C]`` in standardised units, and ``quantiles`` in rising order."""
+        """Return standardised ``mean`` and ``variance`` ``[B, C]``, and ``quantiles`` in rising order."""
         given = {"mean": outputs["mean"].float(), "variance": outputs["log_variance"].float().exp()}
         if "quantiles" in outputs:
             given["quantiles"] = outputs["quantiles"].float().sort(dim=-1).values
@@ -282,7 +282,11 @@ class RegressionHead(_PooledHead):
 
     def settings(self) -> dict[str, Any]:
         """Return the plain settings of this head."""
-        own = {"quantiles": self.quantiles or None, "beta": self.beta, "log_variance_range": [self.low, self.high]}
+        own = {
+            "quantiles": self.quantiles or None,
+            "beta": self.beta,
+            "log_variance_range": [self.low, self.high],
+        }
         return {**super().settings(), **own}
 
 
@@ -316,7 +320,9 @@ class TokenHead(Head):
         self.dropout, self.label_smoothing = float(dropout), float(label_smoothing)
         self.class_weights = None if class_weights is None else [float(weight) for weight in class_weights]
         if self.class_weights is not None and len(self.class_weights) != outputs:
-            raise ConfigError(f"head.class_weights holds {len(self.class_weights)} weights for {outputs} classes.")
+            raise ConfigError(
+                f"head.class_weights holds {len(self.class_weights)} weights for {outputs} classes."
+            )
         self.drop = nn.Dropout(self.dropout)
         self.project = nn.Linear(hidden_size, outputs)
         weights = None if self.class_weights is None else torch.tensor(self.class_weights)
@@ -357,14 +363,21 @@ class TokenHead(Head):
 
 def _target(batch: Mapping[str, Tensor]) -> Tensor:
     if "target" not in batch:
-        raise DataError("The batch holds no 'target'.", remedy="give the data a target to train or evaluate on.")
+        raise DataError(
+            "The batch holds no 'target'.", remedy="give the data a target to train or evaluate on."
+        )
     return batch["target"]
 
 
 def _cross_entropy(logits: Tensor, target: Tensor, weights: Tensor | None, smoothing: float) -> Tensor:
     """Weighted mean as in torch, but 0 instead of NaN when no label counts."""
     total = F.cross_entropy(
-        logits.float(), target, weight=weights, ignore_index=IGNORED, reduction="sum", label_smoothing=smoothing
+        logits.float(),
+        target,
+        weight=weights,
+        ignore_index=IGNORED,
+        reduction="sum",
+        label_smoothing=smoothing,
     )
     counted = target != IGNORED
     if weights is None:

@@ -30,7 +30,7 @@ class LoadReport:
     unexpected : list of str
         Tensors of the source that the module has no place for; they were left out.
     reshaped : dict of str to tuple
-        Tensors of another shape, as (shape in the source, shape in the module); they keep their initial values.
+        Tensors of another shape, as (shape in the source, shape in the module); initial values are kept.
     allowed : list of str
         Those of the above that were permitted by name.
     source : str
@@ -56,7 +56,10 @@ class LoadReport:
         lines += _section("unexpected (left out)", self.unexpected)
         lines += _section(
             "reshaped (initial values kept)",
-            [f"{name}: {list(theirs)} there, {list(ours)} here" for name, (theirs, ours) in self.reshaped.items()],
+            [
+                f"{name}: {list(theirs)} there, {list(ours)} here"
+                for name, (theirs, ours) in self.reshaped.items()
+            ],
         )
         return "\n".join(lines)
 
@@ -201,7 +204,8 @@ def _weight_files(folder: Path) -> list[Path]:
         return [folder / name for name in names]
     pickled = sorted(file.name for file in folder.glob("*.bin")) if folder.is_dir() else []
     raise CheckpointError(
-        f"{folder} holds no {WEIGHTS}." + (f" It holds {pickled[0]}, a pickle, which is never read." if pickled else ""),
+        f"{folder} holds no {WEIGHTS}."
+        + (f" It holds {pickled[0]}, a pickle, which is never read." if pickled else ""),
         expected=f"a folder with {WEIGHTS} or its shards and index",
         remedy="convert the weights to safetensors first." if pickled else "check the path.",
     )

@@ -10,6 +10,7 @@ launch instead of one a sequence.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Any
 
 import torch
@@ -64,10 +65,10 @@ class Packing:
             When the borders do not start at 0, do not end at T or are not increasing.
         """
         borders = [int(border) for border in cu_seqlens.tolist()]
-        lengths = tuple(after - before for before, after in zip(borders, borders[1:]))
+        lengths = tuple(after - before for before, after in pairwise(borders))
         if not lengths or borders[0] != 0 or borders[-1] != row or min(lengths) < 1:
             raise DataError(
-                f"cu_seqlens {borders[:6]}{'...' if len(borders) > 6 else ''} do not divide a row of {row} tokens.",
+                f"cu_seqlens {borders[:6]}{'...' if len(borders) > 6 else ''} do not divide {row} tokens.",
                 expected="increasing borders from 0 to the length of the row",
             )
         return cls(lengths)
@@ -163,7 +164,9 @@ def packed_attention_forward(
     row = query.shape[2]
     if query.device.type != "cpu" and row <= _LONGEST_MASK:
         mask = packing.mask(causal, sliding_window, query.device)
-        out = scaled_dot_product_attention(query, key, value, attn_mask=mask, dropout_p=dropout, scale=scaling)
+        out = scaled_dot_product_attention(
+            query, key, value, attn_mask=mask, dropout_p=dropout, scale=scaling
+        )
     else:
         out = _one_by_one(query, key, value, packing.lengths, dropout, scaling, causal, sliding_window)
     return out.transpose(1, 2).contiguous(), None

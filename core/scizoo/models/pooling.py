@@ -74,11 +74,10 @@ class AttentionPool(Pool):
 
     def __init__(self, hidden_size: int):
         super().__init__()
-        self.score = nn.Sequential(
-            nn.Linear(hidden_size, hidden_size), nn.Tanh(), nn.Linear(hidden_size, 1, bias=False)
-        )
+        last = nn.Linear(hidden_size, 1, bias=False)
         # Zero scores: training starts from the mean.
-        nn.init.zeros_(self.score[2].weight)
+        nn.init.zeros_(last.weight)
+        self.score = nn.Sequential(nn.Linear(hidden_size, hidden_size), nn.Tanh(), last)
 
     def pool(self, states: Tensor, mask: Tensor) -> Tensor:
         """Average the real positions with learned weights."""

@@ -10,8 +10,8 @@ from typing import Any
 import timm
 import torch
 from safetensors.torch import save_file
-from timm.models import save_config_for_hf
-from torch import Tensor, nn
+from timm.models._hub import save_config_for_hf
+from torch import Tensor
 
 from scizoo.errors import CheckpointError, ConfigError, DataError, did_you_mean
 from scizoo.models.backbones import Adapters, Backbone, Hidden, bare_state, cast_state, read_config
@@ -33,9 +33,9 @@ class TimmBackbone(Backbone):
 
     input_key = "pixel_values"
 
-    def __init__(self, model: nn.Module, architecture: str, model_args: Mapping[str, Any]):
+    def __init__(self, model: Any, architecture: str, model_args: Mapping[str, Any]):
         super().__init__()
-        self.model = model
+        self.model: Any = model
         self.architecture = architecture
         self.model_args = dict(model_args)
         self.hidden_size = int(model.num_features)
@@ -44,7 +44,11 @@ class TimmBackbone(Backbone):
 
     @classmethod
     def from_config(
-        cls, architecture: str, in_chans: int = 3, img_size: int | tuple[int, int] | None = None, **model_args: Any
+        cls,
+        architecture: str,
+        in_chans: int = 3,
+        img_size: int | tuple[int, int] | None = None,
+        **model_args: Any,
     ) -> TimmBackbone:
         """Build a new model with initial weights.
 
@@ -121,11 +125,15 @@ class TimmBackbone(Backbone):
             the image row by row; all of them real.
         """
         if self.input_key not in batch:
-            raise DataError(f"A batch for '{self.architecture}' lacks '{self.input_key}'; it has {sorted(batch)}.")
+            raise DataError(
+                f"A batch for '{self.architecture}' lacks '{self.input_key}'; it has {sorted(batch)}."
+            )
         try:
             features = self.model.forward_features(batch[self.input_key])
         except AssertionError as error:
-            raise DataError(f"Images of shape {list(batch[self.input_key].shape[1:])} do not fit: {error}") from error
+            raise DataError(
+                f"Images of shape {list(batch[self.input_key].shape[1:])} do not fit: {error}"
+            ) from error
         if features.ndim == 4:
             channels_last = getattr(self.model, "output_fmt", "NCHW") == "NHWC"
             features = features.flatten(1, 2) if channels_last else features.flatten(2).transpose(1, 2)

@@ -3,41 +3,32 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
+from huggingface_hub.errors import StrictDataclassError
 from torch import Tensor, nn
-from transformers import AutoConfig, AutoModel, PretrainedConfig, PreTrainedModel
+from transformers import AutoConfig, PreTrainedModel
 from transformers.models.auto.configuration_auto import CONFIG_MAPPING
-from transformers.models.auto.modeling_auto import (
-    MODEL_FOR_CAUSAL_LM_MAPPING_NAMES,
-    MODEL_FOR_MASKED_LM_MAPPING_NAMES,
-    MODEL_MAPPING,
-)
-from transformers.utils import logging as library_logging
 
 from scizoo.errors import CheckpointError, ConfigError, DataError, did_you_mean
 from scizoo.models.backbones import Adapters, Backbone, Hidden, bare_state, cast_state, read_config
 from scizoo.models.initialise import LoadReport, read_weights
 from scizoo.models.packed_attention import NAME, PACKABLE, Packing, packed_marker
-
-# These count positions from padding_idx + 1, and need as many more rows in the table.
-_OFFSET_POSITIONS = frozenset({"camembert", "esm", "roberta", "roberta-prelayernorm", "xlm-roberta"})
-# Older spellings that the configs of transformers still take and translate.
-_OLD_KEYS = frozenset(
-    {
-        "global_attn_every_n_layers",
-        "global_rope_theta",
-        "local_rope_theta",
-        "partial_rotary_factor",
-        "rope_scaling",
-        "rope_theta",
-        "rotary_emb_base",
-        "rotary_pct",
-    }
+from scizoo.models.transformers_config import (
+    attention_of,
+    check_keys,
+    fit_positions,
+    head_tensors,
+    identity_pooler,
+    is_causal,
+    model_class_of,
+    new_model,
+    position_offset,
+    quiet,
+    without_pooler,
 )
 
 
@@ -57,16 +48,16 @@ class TransformersBackbone(Backbone):
     def __init__(self, model: PreTrainedModel):
         super().__init__()
         config = model.config
-        self.model = model
+        self.model: Any = model
         self.hidden_size = int(config.hidden_size)
         self.model_type = str(config.model_type)
-        self.causal = _is_causal(config)
+        self.causal = is_causal(config)
         self.input_key = str(model.main_input_name)
         self.supports_packing = self.model_type in PACKABLE and config._attn_implementation == NAME
         self._accepts = frozenset(inspect.signature(model.forward).parameters)
         self.supports_cache = self.causal and "past_key_values" in self._accepts
         positions = getattr(config, "max_position_embeddings", None)
-        self.max_length = None if positions is None else int(positions) - _position_offset(config)
+        self.max_length = None if positions is None else int(positions) - position_offset(config)
 
     @classmethod
     def from_config(
@@ -111,7 +102,7 @@ class TransformersBackbone(Backbone):
                 remedy=did_you_mean(model_type, CONFIG_MAPPING.keys()),
             )
         given = dict(config or {})
-        _check_keys(model_type, given)
+        check_keys(model_type, given)
         defaults = CONFIG_MAPPING[model_type]()
         if vocab_size is not None:
             given["vocab_size"] = vocab_size
@@ -122,11 +113,11 @@ class TransformersBackbone(Backbone):
                 if hasattr(defaults, f"{key}_token_id"):
                     given.setdefault(f"{key}_token_id", specials.get(source))
         if max_length is not None and hasattr(defaults, "max_position_embeddings"):
-            _fit_positions(given, defaults, model_type, max_length)
+            fit_positions(given, defaults, model_type, max_length)
         try:
             built = AutoConfig.for_model(model_type, **given)
-            model = _new_model(built)
-        except (TypeError, ValueError, KeyError) as error:
+            model = new_model(built)
+        except (TypeError, ValueError, KeyError, StrictDataclassError) as error:
             raise ConfigError(f"backbone: the config of '{model_type}' is refused: {error}") from error
         return cls(model)
 
@@ -161,28 +152,31 @@ class TransformersBackbone(Backbone):
             )
         config = AutoConfig.from_pretrained(directory, trust_remote_code=False, local_files_only=True)
         tensors = read_weights(directory)
-        model_class = _model_class(config)
-        with _quiet():
-            model, info = model_class.from_pretrained(
+        model_class = model_class_of(config)
+        with quiet():
+            loader: Any = model_class.from_pretrained
+            model, info = loader(
                 None,
                 config=config,
                 state_dict=tensors,
                 dtype=torch.float32,
-                attn_implementation=_attention(config),
+                attn_implementation=attention_of(config),
                 output_loading_info=True,
                 ignore_mismatched_sizes=True,
-                **_without_pooler(model_class),
+                **without_pooler(model_class),
             )
         prefix = f"{model_class.base_model_prefix}."
         report = LoadReport(
             missing=sorted(info["missing_keys"]),
             unexpected=sorted(info["unexpected_keys"]),
-            reshaped={name: (tuple(theirs), tuple(ours)) for name, theirs, ours in sorted(info["mismatched_keys"])},
+            reshaped={
+                name: (tuple(theirs), tuple(ours)) for name, theirs, ours in sorted(info["mismatched_keys"])
+            },
             source=str(directory),
         )
         fallen = {*report.missing, *report.reshaped}
         report.loaded = [name for name in model.state_dict() if name not in fallen]
-        report.check(allow_unexpected=_head_tensors(tensors, prefix, report))
+        report.check(allow_unexpected=head_tensors(tensors, prefix, report))
         model.config.architectures = [model_class.__name__]
         backbone = cls(model)
         backbone.load_report = report
@@ -214,7 +208,9 @@ class TransformersBackbone(Backbone):
 
     def _run(self, batch: Mapping[str, Tensor], cache: Any, use_cache: bool = False) -> tuple[Hidden, Any]:
         if self.input_key not in batch:
-            raise DataError(f"A batch for '{self.model_type}' lacks '{self.input_key}'; it has {sorted(batch)}.")
+            raise DataError(
+                f"A batch for '{self.model_type}' lacks '{self.input_key}'; it has {sorted(batch)}."
+            )
         main = batch[self.input_key]
         mask = batch.get("attention_mask")
         arguments: dict[str, Any] = {self.input_key: main}
@@ -222,7 +218,7 @@ class TransformersBackbone(Backbone):
             if key in batch and key in self._accepts:
                 arguments[key] = batch[key]
         if "position_ids" in batch and "position_ids" in self._accepts:
-            arguments["position_ids"] = batch["position_ids"] + _position_offset(self.model.config)
+            arguments["position_ids"] = batch["position_ids"] + position_offset(self.model.config)
         if self.input_key == "input_ids":
             self._check_length(main, batch)
         cu_seqlens = batch.get("cu_seqlens")
@@ -264,7 +260,9 @@ class TransformersBackbone(Backbone):
                 remedy="use padded batches (batching.packing=false).",
             )
         if batch[self.input_key].shape[0] != 1 or "position_ids" not in batch:
-            raise DataError("A packed batch must be one row [1, T] with position_ids that restart at each sequence.")
+            raise DataError(
+                "A packed batch must be one row [1, T] with position_ids that restart at each sequence."
+            )
 
     def input_embeddings(self) -> nn.Embedding | None:
         """Return the token embedding, or None when inputs are not tokens."""
@@ -272,7 +270,7 @@ class TransformersBackbone(Backbone):
         return embedding if isinstance(embedding, nn.Embedding) else None
 
     def attention_flops_per_token(self, seq_len: int) -> float:
-        """Count 4 T D a layer of full attention, half when causal, and no more than the window of local layers."""
+        """Count 4 T D a layer, half of it when causal, and no more than the window of local layers."""
         config = self.model.config
         heads = getattr(config, "num_attention_heads", 0) or 0
         width = heads * (getattr(config, "head_dim", None) or (self.hidden_size // heads if heads else 0))
@@ -291,12 +289,14 @@ class TransformersBackbone(Backbone):
 
     def gradient_checkpointing(self, enabled: bool = True) -> None:
         """Recompute activations in the backward pass, or stop doing so."""
-        if not enabled:
-            self.model.gradient_checkpointing_disable()
-        elif self.model.supports_gradient_checkpointing:
-            self.model.gradient_checkpointing_enable({"use_reentrant": False})
-        else:
-            super().gradient_checkpointing(enabled)
+        if not self.model.supports_gradient_checkpointing:
+            return super().gradient_checkpointing(enabled)
+        # The library renamed these; both names lie in the range of versions that we take.
+        model, verb = self.model, "enable" if enabled else "disable"
+        switch = getattr(model, f"activation_checkpointing_{verb}", None) or getattr(
+            model, f"gradient_checkpointing_{verb}"
+        )
+        return switch({"use_reentrant": False}) if enabled else switch()
 
     def save(
         self, directory: str | Path, dtype: torch.dtype | str | None = None, adapters: Adapters = "refuse"
@@ -316,113 +316,6 @@ class TransformersBackbone(Backbone):
         wrapped = getattr(self.model, "get_base_model", None)
         model = wrapped() if callable(wrapped) else self.model
         state = bare_state(model, adapters)
-        state.update(_identity_pooler(model, state))
-        with _quiet():
+        state.update(identity_pooler(model, state))
+        with quiet():
             model.save_pretrained(Path(directory), state_dict=cast_state(state, dtype))
-
-
-def _model_class(config: PretrainedConfig) -> type[PreTrainedModel]:
-    if type(config) not in MODEL_MAPPING:
-        raise ConfigError(f"backbone: AutoModel has no model for the type '{config.model_type}'.")
-    if getattr(config, "is_encoder_decoder", False):
-        raise ConfigError(
-            f"backbone: '{config.model_type}' is an encoder-decoder; its hidden states are not one sequence.",
-            expected="an encoder (bert, modernbert, ...) or a decoder (llama, gpt_neox, ...)",
-        )
-    found = MODEL_MAPPING[type(config)]
-    return found[0] if isinstance(found, tuple) else found
-
-
-def _new_model(config: PretrainedConfig) -> PreTrainedModel:
-    model_class = _model_class(config)
-    model = AutoModel.from_config(
-        config, dtype=torch.float32, attn_implementation=_attention(config), **_without_pooler(model_class)
-    )
-    model.config.architectures = [model_class.__name__]
-    return model
-
-
-def _attention(config: PretrainedConfig) -> str | None:
-    return NAME if config.model_type in PACKABLE else None
-
-
-def _without_pooler(model_class: type[PreTrainedModel]) -> dict[str, bool]:
-    known = inspect.signature(model_class.__init__).parameters
-    return {"add_pooling_layer": False} if "add_pooling_layer" in known else {}
-
-
-def _identity_pooler(model: PreTrainedModel, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    if not _without_pooler(type(model)):
-        return {}
-    with torch.device("meta"):
-        full = type(model)(model.config)
-    return {
-        name: torch.eye(tensor.shape[0]) if tensor.ndim == 2 else torch.zeros(tensor.shape)
-        for name, tensor in full.state_dict().items()
-        if name not in state and name.startswith("pooler.")
-    }
-
-
-def _head_tensors(tensors: Mapping[str, Tensor], prefix: str, report: LoadReport) -> list[str]:
-    """Tensors outside the base model: the pooler, and a task head where the file is of such a class."""
-    headed = any(name.startswith(prefix) for name in tensors)
-    bare = {name.removeprefix(prefix) for name in tensors if name.startswith(prefix)}
-    return [
-        name
-        for name in report.unexpected
-        if name.removeprefix(prefix).startswith("pooler.")
-        or (headed and not name.startswith(prefix) and name not in bare)
-    ]
-
-
-def _is_causal(config: PretrainedConfig) -> bool:
-    kind = config.model_type
-    decoder = kind in MODEL_FOR_CAUSAL_LM_MAPPING_NAMES and kind not in MODEL_FOR_MASKED_LM_MAPPING_NAMES
-    return bool(getattr(config, "is_causal", True)) and (decoder or bool(getattr(config, "is_decoder", False)))
-
-
-def _position_offset(config: PretrainedConfig) -> int:
-    if config.model_type not in _OFFSET_POSITIONS:
-        return 0
-    return int(config.pad_token_id or 0) + 1
-
-
-def _check_keys(model_type: str, given: Mapping[str, Any]) -> None:
-    defaults = CONFIG_MAPPING[model_type]()
-    known = {*defaults.to_dict(), *defaults.attribute_map, *_OLD_KEYS, "sliding_window", "head_dim", "layer_types"}
-    for key in given:
-        if key not in known:
-            raise ConfigError(
-                f"backbone.config: '{model_type}' has no key '{key}'.",
-                remedy=did_you_mean(key, (name for name in known if not name.startswith("_"))),
-            )
-
-
-def _fit_positions(
-    given: dict[str, Any], defaults: PretrainedConfig, model_type: str, max_length: int
-) -> None:
-    key = defaults.attribute_map.get("max_position_embeddings", "max_position_embeddings")
-    chosen = given.pop("max_position_embeddings", given.pop(key, None))
-    offset = int(given.get("pad_token_id") or 0) + 1 if model_type in _OFFSET_POSITIONS else 0
-    needed = max_length + offset
-    if chosen is not None and int(chosen) < needed:
-        raise ConfigError(
-            f"backbone.config.{key}={chosen} is too short for max_length={max_length}.",
-            expected=f"at least {needed}",
-        )
-    given[key] = needed if chosen is None else int(chosen)
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Silence the library's own report and progress bars; ours says the same."""
-    level = library_logging.get_verbosity()
-    bars = library_logging.is_progress_bar_enabled()
-    library_logging.set_verbosity_error()
-    library_logging.disable_progress_bar()
-    try:
-        yield
-    finally:
-        library_logging.set_verbosity(level)
-        if bars:
-            library_logging.enable_progress_bar()
