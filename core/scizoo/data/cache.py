@@ -132,7 +132,8 @@ class StoreWriter:
         self._batches: list[pa.RecordBatch] = []
         self._layout: dict[str, tuple[np.dtype, tuple[int, ...]]] = {}
         self._records = self._rows = self._total = 0
-        self._sidecar = pa.ipc.new_file(str(folder / _SIDECAR), _SCHEMA) if folder else None
+        self._sink = pa.OSFile(str(folder / _SIDECAR), "wb") if folder else None
+        self._sidecar = pa.ipc.new_file(self._sink, _SCHEMA) if folder else None
         self._append("offsets", np.zeros(1, dtype=np.int64))
 
     def _append(self, name: str, values: np.ndarray) -> None:
@@ -197,10 +198,7 @@ class StoreWriter:
         """Close the files and write the manifest; in memory, return the store."""
         if self.folder is None:
             return self._in_memory(rejected)
-        if self._sidecar is not None:
-            self._sidecar.close()
-        for stream in self._files.values():
-            stream.close()
+        self.close()
         if rejected:
             lines = [json.dumps([r.source, r.id, r.reason]) + "\n" for r in rejected]
             (self.folder / "rejected.jsonl").write_text("".join(lines), encoding="utf-8")
@@ -219,8 +217,10 @@ class StoreWriter:
         """Close whatever is still open; the folder is the caller's to remove."""
         for stream in self._files.values():
             stream.close()
-        if self._sidecar is not None:
-            self._sidecar.close()
+        sidecar, self._sidecar = self._sidecar, None  # closing it twice would write its footer twice
+        if sidecar is not None and self._sink is not None:
+            sidecar.close()
+            self._sink.close()
 
     def _in_memory(self, rejected: Sequence[Rejected]) -> TokenStore:
         def joined(name: str, dtype: np.dtype) -> np.ndarray:

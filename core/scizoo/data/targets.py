@@ -426,7 +426,7 @@ def input_key(value: Any) -> Hashable:
     if isinstance(value, str | bytes | int | float | tuple):
         return value
     if isinstance(value, np.ndarray):
-        return value.dtype.str, value.shape, hashlib.blake2b(np.ascontiguousarray(value)).digest()
+        return value.dtype.str, value.shape, hashlib.blake2b(value.tobytes()).digest()
     return repr(value)
 
 
