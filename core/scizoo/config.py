@@ -53,6 +53,23 @@ def allowed_packages() -> tuple[str, ...]:
     return (*ALLOWED, *sorted(set(plugins.installed().values()) - set(ALLOWED)))
 
 
+def check_allowed(dotted: str, key: str) -> None:
+    """Refuse a dotted name from outside the allow-list; nothing is imported.
+
+    Raises
+    ------
+    ConfigError
+        Naming the key and the packages that are allowed.
+    """
+    top, allowed = dotted.partition(".")[0], allowed_packages()
+    if top not in allowed or any(dotted == word or dotted.startswith(word + ".") for word in _NEVER):
+        raise ConfigError(
+            f"{key}: '{dotted}' is not something a config may use.",
+            expected=f"a class of one of the packages {', '.join(allowed)}",
+            remedy="correct the name, or install the plugin that it belongs to.",
+        )
+
+
 def get_class(dotted: str, *, key: str = "_target_") -> Any:
     """Import what a dotted name means, if the allow-list holds it.
 
@@ -73,14 +90,8 @@ def get_class(dotted: str, *, key: str = "_target_") -> Any:
     ConfigError
         When the name is outside the allow-list, does not exist, or cannot be imported.
     """
-    top = dotted.partition(".")[0]
-    allowed = allowed_packages()
-    if top not in allowed or any(dotted == word or dotted.startswith(word + ".") for word in _NEVER):
-        raise ConfigError(
-            f"{key}: '{dotted}' is not something a config may use.",
-            expected=f"a class of one of the packages {', '.join(allowed)}",
-            remedy="correct the name, or install the plugin that it belongs to.",
-        )
+    check_allowed(dotted, key)
+    top, allowed = dotted.partition(".")[0], allowed_packages()
     found = _locate(dotted, key)
     if top in ("scizoo", *plugins.installed().values()):
         home = getattr(found, "__module__", None) or ""

@@ -84,7 +84,8 @@ def _choose(word: str, groups: Sequence[str]) -> str:
     if key.lstrip("+") not in groups or not sign:
         return word
     if value in ("null", "None", ""):
-        return f"~{key.lstrip('+')}"
+        group = key.lstrip("+")
+        return f"{group}=none" if "none" in plugins.options(group) else f"~{group}"
     plain = re.fullmatch(r"[\d.]+", value)
     return f"{key.lstrip('+')}={_quoted(value) if plain else value}"
 
@@ -151,6 +152,11 @@ class Overrides:
             _check_option(group, name)
         groups = plugins.groups()
         parsed = [_parse(_choose(word, groups)) for word in words]
+        if name is None:  # the long form, task=NAME
+            for override in [o for o in parsed if o.key_or_group == group and not o.is_sweep_override()]:
+                name = str(override.value())
+                parsed.remove(override)
+                _check_option(group, name)
         for override in parsed:
             key = override.key_or_group
             if key == group and name is not None:
