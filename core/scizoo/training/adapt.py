@@ -3,27 +3,21 @@
 from __future__ import annotations
 
 import copy
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from torch import nn
 
+from scizoo.checkpoints.adapters import has_adapters
 from scizoo.errors import CheckpointError, ConfigError, did_you_mean
-from scizoo.files import atomic_path
 from scizoo.training.optim import repeated_blocks
 
-if TYPE_CHECKING:
-    from peft import LoraConfig
-
 MODES = ("full", "lora", "probe", "scratch")
-ADAPTER_CONFIG = "adapter_config.json"
-ADAPTER_WEIGHTS = "adapter_model.safetensors"
 _LORA_KEYS = {"rank", "alpha", "dropout", "target_modules", "use_rslora", "use_dora", "merge"}
 _KEYS = {"full": set(), "probe": {"cache_features"}, "scratch": {"seed"}, "lora": _LORA_KEYS}
-_PREFIX = "base_model.model."
 
 
 @dataclass(frozen=True)
@@ -163,7 +157,7 @@ def add_lora(backbone: nn.Module, settings: Mapping[str, Any], *, seed: int = 0)
     """
     from peft import LoraConfig, inject_adapter_in_model
 
-    if has_lora(backbone):
+    if has_adapters(backbone):
         raise ConfigError(
             "the backbone has LoRA adapters already.",
             remedy="merge them first (adapt.merge=true in the run that made them).",
@@ -186,15 +180,12 @@ def add_lora(backbone: nn.Module, settings: Mapping[str, Any], *, seed: int = 0)
         use_dora=bool(settings.get("use_dora", False)),
         bias="none",
     )
-    _inject(inject_adapter_in_model, config, model, seed)
-    return tuple(name for name, module in model.named_modules() if _is_adapted(module))
-
-
-def _inject(inject: Any, config: LoraConfig, model: nn.Module, seed: int) -> None:
-    with torch.random.fork_rng(devices=[]):
+    with torch.random.fork_rng(devices=[]), warnings.catch_warnings():
         torch.manual_seed(seed)
+        # PEFT sees by itself that GPT-2's linear layers are transposed, and remarks on it.
+        warnings.filterwarnings("ignore", message="fan_in_fan_out is set to False")
         try:
-            inject(config, model)
+            inject_adapter_in_model(config, model)
         except ValueError as error:
             names = [name for name, module in model.named_modules() if isinstance(module, nn.Linear)]
             raise ConfigError(
@@ -206,15 +197,11 @@ def _inject(inject: Any, config: LoraConfig, model: nn.Module, seed: int) -> Non
     if any(isinstance(module, nn.TransformerEncoderLayer) for module in model.modules()):
         # torch's fused encoder layer reads base weights directly and would skip the adapters.
         torch.backends.mha.set_fastpath_enabled(False)
+    return tuple(name for name, module in model.named_modules() if _is_adapted(module))
 
 
 def _is_adapted(module: nn.Module) -> bool:
     return hasattr(module, "lora_A") and hasattr(module, "get_base_layer")
-
-
-def has_lora(backbone: nn.Module) -> bool:
-    """Tell whether a backbone carries LoRA matrices that are not merged."""
-    return any(_is_adapted(module) for module in backbone.modules())
 
 
 def merge_lora(backbone: nn.Module) -> int:
@@ -242,80 +229,6 @@ def merge_lora(backbone: nn.Module) -> int:
     if hasattr(model, "peft_config"):
         del model.peft_config
     return len(adapted)
-
-
-def save_adapter(backbone: nn.Module, folder: str | Path) -> None:
-    """Write the LoRA matrices as PEFT's own files.
-
-    ``peft.PeftModel.from_pretrained(AutoModel.from_pretrained(...), folder)`` opens them without scizoo.
-
-    Raises
-    ------
-    CheckpointError
-        When the backbone has no adapter.
-    """
-    from peft import get_peft_model_state_dict
-    from safetensors.torch import save_file
-
-    model: Any = inner_model(backbone)
-    if not has_lora(backbone):
-        raise CheckpointError("the backbone has no LoRA adapter to save.")
-    folder = Path(folder)
-    folder.mkdir(parents=True, exist_ok=True)
-    config = copy.deepcopy(model.peft_config["default"])
-    config.inference_mode = True
-    state = get_peft_model_state_dict(model, save_embedding_layers=False)
-    tensors = {f"{_PREFIX}{name}": value.detach().cpu().contiguous() for name, value in state.items()}
-    with atomic_path(folder / ADAPTER_WEIGHTS) as path:
-        save_file(tensors, str(path), metadata={"format": "pt"})
-    config.save_pretrained(str(folder))
-
-
-def load_adapter(backbone: nn.Module, folder: str | Path, *, trainable: bool = False) -> None:
-    """Inject the adapter that :func:`save_adapter` or PEFT wrote.
-
-    Parameters
-    ----------
-    backbone : Backbone
-        The backbone it was trained on.
-    folder : str or Path
-    trainable : bool
-        Whether the matrices are to be trained further.
-
-    Raises
-    ------
-    CheckpointError
-        When files are missing or do not fit the backbone, naming the tensors.
-    """
-    from peft import LoraConfig, inject_adapter_in_model, set_peft_model_state_dict
-    from safetensors import SafetensorError
-    from safetensors.torch import load_file
-
-    folder = Path(folder)
-    try:
-        config = LoraConfig.from_pretrained(str(folder))
-        tensors = load_file(str(folder / ADAPTER_WEIGHTS))
-    except (OSError, ValueError, TypeError, SafetensorError) as error:
-        raise CheckpointError(
-            f"{folder}: the adapter cannot be read: {error}",
-            expected=f"{ADAPTER_CONFIG} and {ADAPTER_WEIGHTS} as PEFT writes them",
-        ) from error
-    model = inner_model(backbone)
-    config.inference_mode = not trainable
-    _inject(inject_adapter_in_model, config, model, 0)
-    state = {name.removeprefix(_PREFIX): value for name, value in tensors.items()}
-    try:
-        result: Any = set_peft_model_state_dict(model, state)
-    except RuntimeError as error:
-        raise CheckpointError(f"{folder}: the adapter does not fit the backbone: {error}") from error
-    missing = [name for name in result.missing_keys if "lora_" in name]
-    if missing or result.unexpected_keys:
-        raise CheckpointError(
-            f"{folder}: the adapter does not fit the backbone: missing {missing[:5]}, "
-            f"unexpected {list(result.unexpected_keys)[:5]}."
-        )
-    if not trainable:
-        backbone.requires_grad_(False)
 
 
 def reinitialise(backbone: nn.Module, seed: int) -> None:

@@ -196,6 +196,9 @@ class DivergenceGuard(pl.Callback):
 class RestoreBest(pl.Callback):
     """Puts the weights with the best validation metric into the module when the fit is over.
 
+    It has the very last step validated too, wherever it falls: the weights of a schedule that ends
+    between two validations would otherwise never be compared, and be lost.
+
     Parameters
     ----------
     checkpoint : ModelCheckpoint
@@ -204,6 +207,14 @@ class RestoreBest(pl.Callback):
 
     def __init__(self, checkpoint: ModelCheckpoint):
         self.checkpoint = checkpoint
+
+    def on_train_batch_end(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        """Ask for a validation after the last step."""
+        total = getattr(getattr(pl_module, "schedule", None), "total_steps", None)
+        if total is not None and trainer.global_step >= total:
+            trainer.should_stop = True  # Lightning validates before it stops
 
     def on_fit_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Load the best weights and note them in ``pl_module.best``."""

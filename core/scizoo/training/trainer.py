@@ -12,7 +12,7 @@ from typing import Any
 
 import lightning.pytorch as pl
 import torch
-from lightning.pytorch.callbacks import EarlyStopping, LearningRateMonitor, ModelCheckpoint
+from lightning.pytorch.callbacks import EarlyStopping, LearningRateMonitor, ModelCheckpoint, ProgressBar
 from lightning.pytorch.loggers import Logger
 from lightning.pytorch.utilities.exceptions import MisconfigurationException
 
@@ -151,8 +151,15 @@ def build_trainer(
 
     precision = resolve_precision(cfg.get("precision"), str(settings.get("accelerator") or "auto"))
     bar = settings.pop("enable_progress_bar", True) is not False and parts.get("progress", True) is not False
+    given = any(isinstance(callback, ProgressBar) for callback in callbacks)
     assembled = build_callbacks(
-        parts, run_dir, monitor=monitor, mode=mode, title=title, record_names=record_names, progress=bar
+        parts,
+        run_dir,
+        monitor=monitor,
+        mode=mode,
+        title=title,
+        record_names=record_names,
+        progress=bar and not given,
     )
     settings["strategy"] = _strategy(settings.get("strategy"))
     options: dict[str, Any] = {
@@ -174,7 +181,7 @@ def build_trainer(
             callbacks=[*assembled, *callbacks],
             logger=build_loggers(cfg.get("logger"), run_dir),
             enable_checkpointing=parts.get("checkpoint", True) is not False,
-            enable_progress_bar=bar,
+            enable_progress_bar=bar or given,
         )
     except (MisconfigurationException, ValueError, TypeError) as error:
         raise ConfigError(
@@ -193,7 +200,8 @@ def _quieten() -> None:
         ".*Experiment logs directory .* exists and is not empty.*",
         # The step seeds itself, and the sampler resumes mid-epoch by its own state.
         ".*resumed from a checkpoint that ended before the epoch ended.*",
-        ".*treespec.*deprecated.*",
+        ".*module\\(s\\) in eval mode at the start of training.*",  # a frozen backbone is meant to be
+        ".*set_vital.*deprecated.*",
     ):
         warnings.filterwarnings("ignore", message=message)
 

@@ -1,0 +1,251 @@
+"""Fine-tuning: a backbone and a head fitted to the training part of a task."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from scizoo.data.cache import cache_key
+from scizoo.data.encoding import EncodedDataset, encode_records
+from scizoo.data.module import DataModule
+from scizoo.data.ragged import Ragged
+from scizoo.data.records import Record
+from scizoo.data.splits import Split
+from scizoo.data.task import TaskData
+from scizoo.models.backbones import Backbone
+from scizoo.models.heads import Head
+from scizoo.training.adapt import AdaptReport, apply_adapt, has_lora, merge_lora
+from scizoo.training.build import ModelParts, build_head
+from scizoo.training.features import FeatureBackbone, cached_features, can_cache
+from scizoo.training.joint import JointModel
+from scizoo.training.module import ScizooModule
+from scizoo.training.predict import aggregate, embed_windows, predict_windows
+from scizoo.training.trainer import build_trainer, fit, monitored_metric, resolve_precision
+
+log = logging.getLogger(__name__)
+
+
+@dataclass
+class Fitted:
+    """A fitted model and how it came to be.
+
+    Parameters
+    ----------
+    backbone : Backbone
+    head : Head
+    adapt : AdaptReport
+    seconds : float
+        Wall-clock time of the fit.
+    steps : int
+        Optimizer steps taken.
+    validation : float or None
+        The monitored metric of the weights that were kept.
+    precision : str
+        As Lightning names it; predictions are made under the same.
+    """
+
+    backbone: Backbone
+    head: Head
+    adapt: AdaptReport
+    seconds: float
+    steps: int
+    validation: float | None
+    precision: str
+
+
+def encode_task(
+    parts: ModelParts, records: Sequence[Record], *, fingerprint: str, cache: Path | None
+) -> EncodedDataset:
+    """Encode the records of a task, all views of each, through the cache.
+
+    Parameters
+    ----------
+    parts : ModelParts
+    records : sequence of Record
+    fingerprint : str
+        Of the dataset that they came from.
+    cache : Path or None
+        The folder of all caches; None keeps the tokens in memory.
+    """
+    augment = parts.augment
+    key = cache_key(fingerprint, parts.tokenizer.fingerprint(), augment.fingerprint() if augment else "")
+    return encode_records(
+        records,
+        parts.tokenizer,
+        context=parts.context,
+        views=augment,
+        cache=cache,
+        key=key,
+    )
+
+
+def fit_task(
+    cfg: Mapping[str, Any],
+    parts: ModelParts,
+    data: TaskData,
+    encoded: EncodedDataset,
+    *,
+    run_dir: Path,
+    rows: np.ndarray | None = None,
+    seed: int = 0,
+    title: str = "fine-tuning",
+) -> Fitted:
+    """Fit a head, and as much of the backbone as ``adapt`` says, to the training part.
+
+    Parameters
+    ----------
+    cfg : mapping
+        A composed config; read are ``adapt``, ``head``, ``batching``, ``optimizer``, ``schedule``,
+        ``trainer``, ``precision``, ``logger``, ``callbacks`` and ``task``.
+    parts : ModelParts
+        Its backbone is trained in place.
+    data : TaskData
+    encoded : EncodedDataset
+        Every record of the task, from :func:`encode_task`.
+    run_dir : Path
+        Checkpoints and logs go here.
+    rows : ndarray, optional
+        Training records to use; by default all.
+    seed : int
+        Of weights, order, masks and dropout.
+    title : str
+        For the progress display.
+
+    Returns
+    -------
+    Fitted
+        With the weights that were best on validation; LoRA is merged unless ``adapt.merge`` is false.
+
+    Raises
+    ------
+    TrainingError
+        When the loss diverges.
+    """
+    start = time.monotonic()
+    split = data.split if rows is None else replace(data.split, train=np.asarray(rows))
+    torch.manual_seed(seed)
+    head = build_head(cfg, parts.backbone, data.target)
+    report = apply_adapt(parts.backbone, cfg["adapt"], seed=seed)
+    log.info("%s", report)
+    accelerator = str((cfg.get("trainer") or {}).get("accelerator") or "auto")
+    precision = resolve_precision(cfg.get("precision"), accelerator)
+    backbone: Any = parts.backbone
+    source: Any = encoded
+    if report.mode == "probe" and cfg["adapt"].get("cache_features", True) and can_cache(head):
+        source = cached_features(
+            parts.backbone,
+            head,
+            encoded,
+            folder=run_dir / "features",
+            batch_size=int(cfg["batching"].get("eval_batch_size") or 64),
+            precision=precision,
+        )
+        backbone = FeatureBackbone(parts.backbone.hidden_size)
+    module = ScizooModule(
+        backbone,
+        head,
+        optimizer=cfg["optimizer"],
+        schedule=cfg["schedule"],
+        seed=seed,
+        outputs=data.target.outputs,
+        target_scale=getattr(data.target, "std", None),
+    )
+    trainer = build_trainer(
+        cfg,
+        run_dir,
+        monitor=monitored_metric(cfg),
+        title=title,
+        record_names=lambda windows: _names(encoded, windows),
+    )
+    fit(trainer, module, data_module(cfg, parts, source, data.targets, split, seed=seed))
+    if has_lora(parts.backbone) and cfg["adapt"].get("merge", True):
+        merge_lora(parts.backbone)
+    best = module.best or {}
+    return Fitted(
+        backbone=parts.backbone.eval(),
+        head=head.eval(),
+        adapt=report,
+        seconds=time.monotonic() - start,
+        steps=trainer.global_step,
+        validation=best.get("value"),
+        precision=precision,
+    )
+
+
+def data_module(
+    cfg: Mapping[str, Any],
+    parts: ModelParts,
+    encoded: Any,
+    targets: np.ndarray | Ragged | None,
+    split: Split | None,
+    *,
+    seed: int,
+) -> DataModule:
+    """Build the loaders of a run from the ``batching`` group."""
+    batching = cfg["batching"]
+    return DataModule(
+        encoded,
+        targets,
+        split,
+        batch_size=batching.get("batch_size"),
+        tokens_per_batch=batching.get("tokens_per_batch"),
+        eval_batch_size=batching.get("eval_batch_size"),
+        packing=bool(batching.get("packing")),
+        workers=int(batching.get("num_workers") or 0),
+        seed=seed,
+        train_views=parts.augment is None or parts.augment.train,
+        predict_views=parts.augment is None or parts.augment.predict,
+    )
+
+
+def predict_task(
+    fitted: Fitted,
+    cfg: Mapping[str, Any],
+    parts: ModelParts,
+    encoded: EncodedDataset,
+    rows: np.ndarray,
+    *,
+    embeddings: bool = False,
+) -> dict[str, np.ndarray]:
+    """Predict some records: the mean over their windows and views.
+
+    Parameters
+    ----------
+    fitted : Fitted
+    cfg : mapping
+        Read is ``batching``.
+    parts : ModelParts
+    encoded : EncodedDataset
+    rows : ndarray
+        Positions of the records.
+    embeddings : bool
+        Whether to give ``embedding`` too, the pooled states that the head sees.
+
+    Returns
+    -------
+    dict of str to ndarray
+        ``probability``, or ``mean`` and ``variance`` in standardised units; a row a record.
+    """
+    none = np.empty(0, dtype=np.int64)
+    split = Split(none, none, np.asarray(rows), np.empty(0, dtype=object), "prediction")
+    loader = data_module(cfg, parts, encoded, None, split, seed=0).test_dataloader()
+    model = JointModel(fitted.backbone, fitted.head)
+    windows = predict_windows(model, loader, precision=fitted.precision)
+    if embeddings:
+        pool = getattr(fitted.head, "features", None)
+        windows["embedding"] = embed_windows(model, loader, pool=pool, precision=fitted.precision)[
+            "embedding"
+        ]
+    return aggregate(windows, encoded.record_index, rows)
+
+
+def _names(encoded: EncodedDataset, windows: Sequence[int]) -> list[str]:
+    records = encoded.store.records
+    return [records.id(int(encoded.record_index[window])) for window in windows]
