@@ -75,11 +75,11 @@ def normalise(raw: bytes) -> str:
         raise BadSequenceError("the sequence is empty")
     if sequence.translate(None, _ALLOWED):
         raise _explain(sequence)
-    # M, K, V, S, ... are ambiguity codes and amino acids alike: a "sequence" mostly made of them is a protein.
+    # M, K, V, S, ... are ambiguity codes and amino acids alike: a text mostly made of them is a protein.
     ambiguous = len(sequence.translate(None, _NOT_PLAIN))
     if ambiguous and len(sequence) >= 8 and ambiguous > len(sequence) / 2:
         raise BadSequenceError(
-            "more than half of its letters are ambiguity codes: it looks like a protein; DNA or RNA is needed",
+            "more than half of its letters are ambiguity codes: it looks like a protein; DNA or RNA is read",
             protein=True,
         )
     return sequence.decode("ascii")
@@ -91,7 +91,8 @@ def _explain(sequence: bytes) -> BadSequenceError:
     amino = [letter for letter in wrong if letter in _AMINO_ONLY]
     if amino and set(wrong) <= _AMINO_ONLY:
         return BadSequenceError(
-            f"holds {shown}, which are amino acids: it looks like a protein; DNA or RNA is needed", protein=True
+            f"holds {shown}, which are amino acids: it looks like a protein; DNA or RNA is needed",
+            protein=True,
         )
     if set(wrong) <= {"-", "."}:
         return BadSequenceError("holds gaps ('-' or '.'): it comes from an alignment; remove the gaps")

@@ -39,7 +39,12 @@ class _Union:
 
 
 def homology_clusters(
-    sequences: Sequence[str], *, k: int = 11, threshold: float = 0.3, permutations: int = 128, link_all: int = 4000
+    sequences: Sequence[str],
+    *,
+    k: int = 11,
+    threshold: float = 0.3,
+    permutations: int = 128,
+    link_all: int = 4000,
 ) -> np.ndarray:
     """Cluster sequences that share k-mers.
 

@@ -142,7 +142,7 @@ def signatures(sequences: Sequence[str], k: int, permutations: int = 128, most: 
             for column, factor in enumerate(factors):
                 block[:, column] = (own * factor) >> np.uint64(32)
                 if len(hashes):
-                    # Multiply and keep the high half: a cheap, good enough permutation of hashes already mixed.
+                    # Multiply and keep the high half: a cheap permutation, good enough for mixed hashes.
                     permuted = ((hashes * factor) >> np.uint64(32)).astype(np.uint32)
                     block[present, column] = np.minimum.reduceat(permuted, starts)
         result[first : first + len(batch)] = block
@@ -150,7 +150,7 @@ def signatures(sequences: Sequence[str], k: int, permutations: int = 128, most: 
 
 
 def bands_for(threshold: float, permutations: int, found: float = 0.99) -> int:
-    """Return how many columns a band may have so that pairs at ``threshold`` meet with probability ``found``."""
+    """Return the widest band with which pairs at ``threshold`` still meet with probability ``found``."""
     best = 1
     for width in range(1, permutations + 1):
         if 1 - (1 - threshold**width) ** (permutations // width) >= found:

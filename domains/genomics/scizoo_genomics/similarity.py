@@ -9,8 +9,8 @@ from itertools import islice
 from typing import Any
 
 import numpy as np
-from scizoo.data.records import Record
 
+from scizoo.data.records import Record
 from scizoo_genomics.alphabet import reverse_complements
 from scizoo_genomics.kmers import band_keys, bands_for, hashed_kmers, pieces, signatures
 
@@ -53,7 +53,9 @@ class KmerJaccard:
             "sketch_scale": self.sketch_scale,
         }
 
-    def exact_duplicates(self, records_a: Sequence[Record], records_b: Sequence[Record]) -> list[tuple[int, int]]:
+    def exact_duplicates(
+        self, records_a: Sequence[Record], records_b: Sequence[Record]
+    ) -> list[tuple[int, int]]:
         """Return every pair ``(i, j)`` whose sequences are the same, on the same or on opposite strands."""
         known: dict[bytes, list[int]] = defaultdict(list)
         for position, digest in enumerate(_digests(records_a)):

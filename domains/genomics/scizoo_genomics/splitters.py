@@ -1,4 +1,4 @@
-"""Splits for sequences: by contig or chromosome, and by homology. Never at random when sequences are alike."""
+"""Splits for sequences: by contig or chromosome, and by homology."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ from typing import Any
 from scizoo.data.records import Record
 from scizoo.data.splits import GroupSplitter, Split, Splitter
 from scizoo.errors import DataError
-
 from scizoo_genomics.clusters import homology_clusters
 
 
@@ -45,7 +44,7 @@ class ContigSplitter(Splitter):
         for record in records:
             if not record.meta.get(self.key):
                 raise DataError(
-                    f"Record '{record.id}' ({record.source}) has no '{self.key}', so it cannot be split by contig.",
+                    f"Record '{record.id}' ({record.source}) has no '{self.key}' to be split by.",
                     expected="intervals over a reference, GenBank features, or a column of that name",
                     remedy="choose another splitter (HomologySplitter needs nothing but the sequences).",
                 )

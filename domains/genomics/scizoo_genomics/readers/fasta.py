@@ -8,7 +8,6 @@ from pathlib import Path
 
 from scizoo.data.records import RejectionLog
 from scizoo.errors import DataError
-
 from scizoo_genomics.alphabet import BadSequenceError, masked_share, normalise
 from scizoo_genomics.readers.entry import Entry
 from scizoo_genomics.readers.opening import blocks

@@ -8,7 +8,6 @@ from pathlib import Path
 
 from scizoo.data.records import RejectionLog
 from scizoo.errors import DataError
-
 from scizoo_genomics.alphabet import BadSequenceError, normalise
 from scizoo_genomics.readers.entry import Entry
 from scizoo_genomics.readers.opening import lines
@@ -45,7 +44,7 @@ def read_fastq(path: Path, log: RejectionLog) -> Iterator[Entry]:
             return
         if not group[2][1].startswith("+"):
             raise DataError(
-                f"{path}, line {group[2][0]}: '+' is missing between the sequence and the quality of read '{id}'.",
+                f"{path}, line {group[2][0]}: '+' is missing between sequence and quality of read '{id}'.",
                 expected=EXPECTED,
             )
         bases, quality = group[1][1].strip(), group[3][1].strip()

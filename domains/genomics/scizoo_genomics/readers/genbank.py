@@ -10,7 +10,6 @@ from typing import Any
 
 from scizoo.data.records import RejectionLog
 from scizoo.errors import DataError
-
 from scizoo_genomics.alphabet import BadSequenceError, normalise
 from scizoo_genomics.readers.entry import Entry
 from scizoo_genomics.readers.opening import check_text, head, open_bytes, reading
@@ -18,7 +17,9 @@ from scizoo_genomics.readers.opening import check_text, head, open_bytes, readin
 EXPECTED = "a GenBank flat file: records from LOCUS to //"
 
 
-def read_genbank(path: Path, log: RejectionLog, *, feature: str = "record", style: str = "genbank") -> Iterator[Entry]:
+def read_genbank(
+    path: Path, log: RejectionLog, *, feature: str = "record", style: str = "genbank"
+) -> Iterator[Entry]:
     """Read a GenBank (or EMBL) file, plain, gzip or bgzip.
 
     Parameters
@@ -64,7 +65,9 @@ def read_genbank(path: Path, log: RejectionLog, *, feature: str = "record", styl
             number += 1
             source = f"{path.name}, record {number}"
             common = {
-                key: value for key, value in record.annotations.items() if isinstance(value, (str, int, float))
+                key: value
+                for key, value in record.annotations.items()
+                if isinstance(value, (str, int, float))
             }
             try:
                 whole = bytes(record.seq)
@@ -116,7 +119,9 @@ def _clean(
 
 
 def _qualifiers(part: Any) -> dict[str, str]:
-    return {key: "; ".join(map(str, values)) for key, values in part.qualifiers.items() if key != "translation"}
+    return {
+        key: "; ".join(map(str, values)) for key, values in part.qualifiers.items() if key != "translation"
+    }
 
 
 def _feature_id(part: Any, fields: dict[str, Any], seen: set[str]) -> str:

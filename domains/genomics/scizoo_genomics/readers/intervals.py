@@ -10,7 +10,6 @@ from urllib.parse import unquote
 
 from scizoo.data.records import RejectionLog
 from scizoo.errors import DataError, did_you_mean
-
 from scizoo_genomics.alphabet import BadSequenceError, reverse_complement
 from scizoo_genomics.readers.entry import Entry
 from scizoo_genomics.readers.opening import head, lines
@@ -42,7 +41,12 @@ def is_gff(path: Path) -> bool:
     for line in start.splitlines():
         if line.strip() and not line.startswith((b"#", b"track", b"browser")):
             columns = line.split(b"\t")
-            return len(columns) == 9 and columns[3].isdigit() and columns[4].isdigit() and not columns[1].isdigit()
+            return (
+                len(columns) == 9
+                and columns[3].isdigit()
+                and columns[4].isdigit()
+                and not columns[1].isdigit()
+            )
     return False
 
 
@@ -72,7 +76,7 @@ def read_bed(path: Path, log: RejectionLog) -> Iterator[Interval]:
         if len(columns) > 4:
             fields["score"] = columns[4]
         fields |= {f"column{i}": value for i, value in enumerate(columns[6:], start=7)}
-        # Names of BED features repeat freely (one peak caller calls them all "peak"), so the place names them.
+        # Names of BED features repeat freely (some callers write "peak" throughout): the place names them.
         id = f"{columns[0]}:{start}-{end}({strand})"
         yield Interval(id, columns[0], [(start, end)], strand, fields, source)
     if not found:
@@ -113,11 +117,15 @@ def read_gff(path: Path, log: RejectionLog, *, feature: str = "gene") -> Iterato
         columns = line.split("\t")
         if len(columns) != 9:
             if not types:
-                raise DataError(f"{path}, line {number}: {len(columns)} columns instead of nine.", expected=GFF)
+                raise DataError(
+                    f"{path}, line {number}: {len(columns)} columns instead of nine.", expected=GFF
+                )
             log.reject(source, "", f"{len(columns)} columns instead of nine")
             continue
         if 'gene_id "' in columns[8]:
-            raise DataError(f"{path} is GTF.", expected=GFF, remedy="turn it into GFF3: gffread FILE.gtf -o FILE.gff3")
+            raise DataError(
+                f"{path} is GTF.", expected=GFF, remedy="turn it into GFF3: gffread FILE.gtf -o FILE.gff3"
+            )
         types.add(columns[2])
         if columns[2] != feature:
             continue
@@ -175,5 +183,10 @@ def read_intervals(
             continue
         if interval.strand == "-":
             sequence = reverse_complement(sequence)
-        place = {"contig": interval.contig, "start": parts[0][0], "end": parts[-1][1], "strand": interval.strand}
+        place = {
+            "contig": interval.contig,
+            "start": parts[0][0],
+            "end": parts[-1][1],
+            "strand": interval.strand,
+        }
         yield Entry(interval.id, sequence, "", {**interval.fields, **place}, interval.source)

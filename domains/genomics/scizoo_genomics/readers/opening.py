@@ -19,7 +19,10 @@ _FOREIGN = {
     b"PK\x03\x04": ("a zip archive", "unpack it first."),
     b"BZh": ("compressed with bzip2", "unpack it with bunzip2, or compress it with gzip or bgzip."),
     b"\xfd7zXZ": ("compressed with xz", "unpack it with unxz, or compress it with gzip or bgzip."),
-    b"\x28\xb5\x2f\xfd": ("compressed with zstd", "unpack it with unzstd, or compress it with gzip or bgzip."),
+    b"\x28\xb5\x2f\xfd": (
+        "compressed with zstd",
+        "unpack it with unzstd, or compress it with gzip or bgzip.",
+    ),
     b"BAM\x01": ("a BAM alignment", "turn it into FASTQ: samtools fastq FILE.bam > FILE.fastq"),
     b"BCF\x02": ("a BCF file", "turn it into VCF: bcftools view FILE.bcf > FILE.vcf"),
     b"CRAM": ("a CRAM alignment", "turn it into FASTQ: samtools fastq FILE.cram > FILE.fastq"),
@@ -91,7 +94,9 @@ def head(path: Path, size: int = 4096) -> bytes:
         raise DataError(f"{path} is empty.", expected="at least one record")
     for magic, (what, remedy) in _FOREIGN.items():
         if start.startswith(magic):
-            raise DataError(f"{path} is {what}.", expected="FASTA, FASTQ, GenBank, CSV or Parquet", remedy=remedy)
+            raise DataError(
+                f"{path} is {what}.", expected="FASTA, FASTQ, GenBank, CSV or Parquet", remedy=remedy
+            )
     return start
 
 

@@ -1,15 +1,13 @@
-"""A reference genome with random access, by pyfaidx; the index goes into scizoo's cache, not beside the file."""
+"""A reference genome with random access, by pyfaidx; its index goes into scizoo's cache."""
 
 from __future__ import annotations
 
 import hashlib
-import shutil
 from pathlib import Path
 
 from scizoo.data.records import RejectionLog
 from scizoo.errors import DataError, did_you_mean
 from scizoo.files import atomic_path, cache_dir
-
 from scizoo_genomics.alphabet import normalise, reverse_complement
 from scizoo_genomics.readers.fasta import EXPECTED, read_fasta
 from scizoo_genomics.readers.opening import check_text, head, open_bytes, reading
@@ -41,7 +39,9 @@ class Reference:
         if not start.removeprefix(b"\xef\xbb\xbf").lstrip().startswith(b">"):
             next(read_fasta(self.path, RejectionLog()), None)  # says what is wrong with it
         stat = self.path.stat()
-        key = hashlib.sha256(f"{self.path.resolve()}|{stat.st_size}|{stat.st_mtime_ns}".encode()).hexdigest()[:24]
+        key = hashlib.sha256(f"{self.path.resolve()}|{stat.st_size}|{stat.st_mtime_ns}".encode()).hexdigest()[
+            :24
+        ]
         folder = cache_dir() / "genomics-reference"
         plain = self._plain(folder / f"{key}.fa")
         index = folder / f"{key}.fai"
@@ -67,9 +67,17 @@ class Reference:
         if not compressed:
             return self.path
         if not unpacked.exists():
-            with atomic_path(unpacked) as temporary, open_bytes(self.path) as packed, temporary.open("wb") as out:
-                with reading(self.path):
-                    shutil.copyfileobj(packed, out, 1 << 20)
+            with (
+                atomic_path(unpacked) as temporary,
+                open_bytes(self.path) as packed,
+                temporary.open("wb") as out,
+            ):
+                while True:
+                    with reading(self.path):  # a full disk on the other side is not this file's fault
+                        block = packed.read(1 << 20)
+                    if not block:
+                        break
+                    out.write(block)
         return unpacked
 
     @property

@@ -8,7 +8,6 @@ from pathlib import Path
 
 from scizoo.data.records import RejectionLog
 from scizoo.errors import DataError
-
 from scizoo_genomics.alphabet import BadSequenceError
 from scizoo_genomics.readers.opening import lines
 from scizoo_genomics.readers.reference import Reference
@@ -70,7 +69,9 @@ def read_vcf(path: Path, reference: Reference, log: RejectionLog) -> Iterator[Va
         if len(columns) < 5 or not columns[1].isdigit():
             if not seen_header:
                 raise DataError(f"{path}, line {number}: {line[:60]!r} is no variant.", expected=EXPECTED)
-            log.reject(source, "", "fewer than five columns separated by tabs, or a position that is no number")
+            log.reject(
+                source, "", "fewer than five columns separated by tabs, or a position that is no number"
+            )
             continue
         chrom, pos, name, ref = columns[0], int(columns[1]), columns[2], columns[3].upper()
         alternatives = columns[4].upper().split(",")

@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+
 from scizoo.data.ragged import Ragged
 from scizoo.data.tokenizer import TokenTokenizer
 from scizoo.errors import CheckpointError, ConfigError
 from scizoo.files import write_text
-
 from scizoo_genomics.alphabet import LETTERS
 from scizoo_genomics.tokenizers.lookup import codes_of
 
@@ -144,11 +144,15 @@ class BPETokenizer(TokenTokenizer):
         tokenizer = cls(**settings)
         path = Path(folder) / _FILE
         if not path.exists():
-            raise CheckpointError(f"{path} is missing.", remedy="fetch the checkpoint again; BPE needs its merges.")
+            raise CheckpointError(
+                f"{path} is missing.", remedy="fetch the checkpoint again; BPE needs its merges."
+            )
         try:
             tokenizer._model = Tokenizer.from_str(path.read_text(encoding="utf-8"))
         except Exception as error:  # the Rust library raises a bare Exception
-            raise CheckpointError(f"{path} cannot be read: {error}", remedy="fetch the checkpoint again.") from error
+            raise CheckpointError(
+                f"{path} cannot be read: {error}", remedy="fetch the checkpoint again."
+            ) from error
         return tokenizer
 
     def fingerprint(self) -> str:

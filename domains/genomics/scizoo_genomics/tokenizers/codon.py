@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from typing import Any, Literal
 
 import numpy as np
+
 from scizoo.data.ragged import Ragged
 from scizoo.errors import ConfigError, DataError
-
 from scizoo_genomics.tokenizers.lookup import LookupTokenizer
 
 Stops = Literal["keep", "strip", "refuse"]
@@ -69,7 +69,7 @@ class CodonTokenizer(LookupTokenizer):
                 row = int(np.searchsorted(offsets, early[0], side="right")) - 1
                 codon = int(early[0] - offsets[row]) - min(self._lead, len(inputs[row])) + 1
                 raise DataError(
-                    f"Input {row} has a stop ({self.vocab[int(ids[early[0]])]}) at codon {codon}, before its end.",
+                    f"Input {row} has a stop ({self.vocab[int(ids[early[0]])]}) at codon {codon}, not its last.",
                     expected="an open reading frame",
                     remedy="check tokenizer.frame and tokenizer.genetic_code, or set tokenizer.stops=keep.",
                 )
@@ -101,7 +101,9 @@ def _translation_table(number: int) -> np.ndarray:
         table = CodonTable.unambiguous_dna_by_id[number]
     except KeyError:
         known = ", ".join(map(str, sorted(CodonTable.unambiguous_dna_by_id)))
-        raise ConfigError(f"tokenizer.genetic_code is {number}.", expected=f"one of NCBI's tables: {known}") from None
+        raise ConfigError(
+            f"tokenizer.genetic_code is {number}.", expected=f"one of NCBI's tables: {known}"
+        ) from None
     codons = (a + b + c for a in "ACGT" for b in "ACGT" for c in "ACGT")
     # Codons that are both (some tables read a stop as an amino acid by context) are not stops here.
     return np.array([ord(table.forward_table.get(codon, "*")) for codon in codons], dtype=np.uint8)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 from scizoo.errors import ConfigError
-
 from scizoo_genomics.tokenizers.lookup import ALPHABET, LookupTokenizer
 
 
@@ -42,7 +41,7 @@ class KmerTokenizer(LookupTokenizer):
         size = 4**k + len(ALPHABET) + len(self.SPECIAL)
         if size > max_vocab:
             raise ConfigError(
-                f"tokenizer.k={k} makes a vocabulary of {size:,} tokens; tokenizer.max_vocab allows {max_vocab:,}.",
+                f"tokenizer.k={k} makes {size:,} tokens; tokenizer.max_vocab allows {max_vocab:,}.",
                 remedy="choose a smaller k, or raise tokenizer.max_vocab (the embedding grows with it).",
             )
         super().__init__(k=k, stride=stride)

@@ -8,14 +8,14 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+
 from scizoo.data.ragged import Ragged
 from scizoo.data.tokenizer import TokenTokenizer
 from scizoo.errors import DataError
-
 from scizoo_genomics.alphabet import LETTERS
 
 _BAD = 255
-#: Byte to code: A, C, G, T are 0 to 3, the ambiguity codes 4 to 14, anything else 255. Case is ignored, U is T.
+#: Byte to code: A, C, G, T are 0 to 3, ambiguity codes 4 to 14, anything else 255; case is ignored, U is T.
 CODES = np.full(256, _BAD, dtype=np.uint8)
 for _code, _letter in enumerate("ACGT" + "".join(letter for letter in LETTERS if letter not in "ACGT")):
     CODES[[ord(_letter), ord(_letter.lower())]] = _code
@@ -46,7 +46,8 @@ def codes_of(inputs: Sequence[Any]) -> tuple[np.ndarray, np.ndarray]:
     for position, sequence in enumerate(inputs):
         if not isinstance(sequence, str):
             raise DataError(
-                f"Input {position} is {type(sequence).__name__}, not a sequence.", expected="a string of bases"
+                f"Input {position} is {type(sequence).__name__}, not a sequence.",
+                expected="a string of bases",
             )
     offsets = np.zeros(len(inputs) + 1, dtype=np.int64)
     np.cumsum(np.fromiter(map(len, inputs), dtype=np.int64, count=len(inputs)), out=offsets[1:])

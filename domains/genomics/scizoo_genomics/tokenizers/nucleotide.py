@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from scizoo.data.ragged import Ragged
 
+from scizoo.data.ragged import Ragged
 from scizoo_genomics.tokenizers.lookup import ALPHABET, LookupTokenizer, codes_of
 
 
