@@ -5,15 +5,22 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
+import yaml
 from safetensors.torch import load_file, save_file
 from transformers import AutoConfig, AutoModel, AutoModelForCausalLM, AutoModelForMaskedLM
 
+import scizoo
+from scizoo.data.ragged import Ragged
+from scizoo.data.tokenizer import TokenTokenizer
 from scizoo.errors import CheckpointError, ConfigError, DataError
 from scizoo.models import packed_attention
-from scizoo.models.backbones import Hidden, load_backbone
+from scizoo.models.backbones import Hidden, build_backbone, load_backbone
+from scizoo.models.objectives import build_objective
 from scizoo.models.packed_attention import PACKABLE, Packing
 from scizoo.models.timm_backbone import TimmBackbone
 from scizoo.models.transformers_backbone import TransformersBackbone
@@ -348,3 +355,59 @@ def test_timm_opens_what_is_saved(architecture, arguments, tokens, tmp_path):
 def test_timm_names_are_suggested():
     with pytest.raises(ConfigError, match="resnet10t"):
         TimmBackbone.from_config("resnet10tt")
+
+
+def test_constant_tables_of_old_public_weights_are_left_out(tmp_path):
+    make("gpt_neox").save(tmp_path)
+    tensors = load_file(tmp_path / "model.safetensors")
+    tensors = {f"gpt_neox.{name}": tensor for name, tensor in tensors.items()}
+    tensors["gpt_neox.layers.0.attention.masked_bias"] = torch.tensor(-1e9)
+    tensors["gpt_neox.layers.0.attention.bias"] = torch.ones(1, 1, 4, 4)
+    tensors["gpt_neox.layers.0.attention.rotary_emb.inv_freq"] = torch.ones(2)
+    tensors["embed_out.weight"] = torch.zeros(VOCAB, 32)
+    save_file(tensors, tmp_path / "model.safetensors", metadata={"format": "pt"})
+    assert TransformersBackbone.load(tmp_path).load_report.missing == []
+    tensors["gpt_neox.layers.0.attention.extra"] = torch.ones(1)
+    save_file(tensors, tmp_path / "model.safetensors", metadata={"format": "pt"})
+    with pytest.raises(CheckpointError, match="extra"):
+        TransformersBackbone.load(tmp_path)
+
+
+class Letters(TokenTokenizer):
+    """The smallest tokenizer of tokens."""
+
+    vocab = (*TokenTokenizer.SPECIAL, *"abc")
+
+    def encode(self, inputs):
+        return {
+            "input_ids": Ragged.from_rows([np.array([self.vocab.index(c) for c in text]) for text in inputs])
+        }
+
+    def settings(self):
+        return {}
+
+    def fingerprint(self):
+        return "letters"
+
+    def decode(self, ids):
+        return "".join(self.vocab[i] for i in ids)
+
+
+CONF = Path(scizoo.__file__).parent / "conf"
+
+
+@pytest.mark.parametrize("name", sorted(path.stem for path in (CONF / "backbone").glob("*-tiny.yaml")))
+def test_shipped_configs_are_filled_in_by_the_tokenizer(name):
+    backbone = build_backbone(yaml.safe_load((CONF / "backbone" / f"{name}.yaml").read_text()), Letters(), 96)
+    config = backbone.model.config
+    assert (config.vocab_size, config.pad_token_id, backbone.max_length) == (8, 0, 96)
+    assert config.bos_token_id in (2, None) and config.eos_token_id in (3, None)
+    for objective in ["clm"] if backbone.causal else ["mlm", "span"]:
+        cfg = yaml.safe_load((CONF / "objective" / f"{objective}.yaml").read_text())
+        head = build_objective(cfg, backbone, Letters())
+        assert head.outputs == 8 and head.hidden_size == backbone.hidden_size
+        if not backbone.causal:
+            assert (head.mask_id, head.special_ids) == (4, [0, 1, 2, 3, 4])
+        ids = torch.full((2, 40), 6)
+        batch = head.prepare({"input_ids": ids, "attention_mask": torch.ones_like(ids)}, torch.Generator())
+        assert head.loss(head(backbone(batch), batch), batch).isfinite()

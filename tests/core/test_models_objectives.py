@@ -238,7 +238,7 @@ def test_nothing_to_predict_is_no_loss_rather_than_nan():
     batch = head.prepare({"input_ids": torch.tensor([[2, 3]]), "attention_mask": torch.ones(1, 2)})
     loss = head.loss(head(model(batch), batch), batch)
     loss.backward()
-    assert float(loss) == 0.0
+    assert loss.item() == 0.0
 
 
 @pytest.mark.parametrize(("objective", "kind"), [(MaskedLM, "llama"), (CausalLM, "bert")])

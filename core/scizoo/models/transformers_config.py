@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from fnmatch import fnmatchcase
 from typing import Any
 
 import torch
@@ -24,6 +25,15 @@ from scizoo.models.packed_attention import NAME, PACKABLE
 
 # These count positions from padding_idx + 1, and need as many more rows in the table.
 _OFFSET_POSITIONS = frozenset({"camembert", "esm", "roberta", "roberta-prelayernorm", "xlm-roberta"})
+# Constant tables that older releases stored beside the weights; models now compute them.
+_OLD_BUFFERS = (
+    "*.position_ids",
+    "*.rotary_emb.inv_freq",
+    "*.attention.bias",
+    "*.attention.masked_bias",
+    "*.attn.bias",
+    "*.attn.masked_bias",
+)
 # Older spellings that the configs of transformers still take and translate.
 _OLD_KEYS = frozenset(
     {
@@ -93,13 +103,14 @@ def identity_pooler(model: PreTrainedModel, state: Mapping[str, Tensor]) -> dict
 
 
 def head_tensors(tensors: Mapping[str, Tensor], prefix: str, report: LoadReport) -> list[str]:
-    """Tensors outside the base model: the pooler, and a task head where the file is of such a class."""
+    """Return what may be left over: the pooler, old constant tables and the task head of the file's class."""
     headed = any(name.startswith(prefix) for name in tensors)
     bare = {name.removeprefix(prefix) for name in tensors if name.startswith(prefix)}
     return [
         name
         for name in report.unexpected
         if name.removeprefix(prefix).startswith("pooler.")
+        or any(fnmatchcase(name, glob) for glob in _OLD_BUFFERS)
         or (headed and not name.startswith(prefix) and name not in bare)
     ]
 
