@@ -13,12 +13,11 @@ from scizoo.checkpoints.format import Checkpoint, load_checkpoint
 from scizoo.data.batching import PadCollator
 from scizoo.data.encoding import EncodedDataset, encode_records
 from scizoo.data.records import Record
-from scizoo.data.targets import ClassTarget, MultiLabelTarget, RealTarget, TokenTarget
 from scizoo.data.tokenizer import TokenTokenizer
 from scizoo.errors import DataError, ScizooError, did_you_mean
 from scizoo.models.objectives import CausalLM, Objective
 from scizoo.models.pooling import build_pool
-from scizoo.predictions import Prediction, to_frame
+from scizoo.predictions import Prediction, class_names, to_frame
 from scizoo.training.predict import aggregate, embed_windows, join_positions, predict_windows
 
 if TYPE_CHECKING:
@@ -96,12 +95,7 @@ class Model:
     @property
     def classes(self) -> list[str]:
         """The classes or labels in the order of the probabilities, or the names of the quantities."""
-        target = self.checkpoint.target
-        if isinstance(target, ClassTarget | TokenTarget):
-            return list(target.classes)
-        if isinstance(target, MultiLabelTarget):
-            return list(target.labels)
-        return list(target.names) if isinstance(target, RealTarget) else []
+        return class_names(self.checkpoint.target)
 
     def embed(self, inputs: Iterable[Any], batch_size: int = 64, pool: str = "mean") -> np.ndarray:
         """Compute one vector an input.
@@ -177,13 +171,16 @@ class Model:
         windows = predict_windows(self.checkpoint, _batches(encoded, batch_size), device=self.device)
         ids = [record.id for record in records]
         if self.kind == "tokens":
-            return self._positions(windows, encoded, ids)
+            joined = _joined(windows["probability"], encoded, len(ids))
+            return Prediction.of_positions(joined, ids, self.classes)
         # Quantiles have two axes a window and come as a list of equal arrays.
         stacked = {
             key: np.stack(value) if isinstance(value, list) else value for key, value in windows.items()
         }
         means = aggregate(stacked, encoded.record_index)
-        return self._decoded(means, ids)
+        return Prediction.of_records(
+            self.kind, ids, means, target=self.checkpoint.target, levels=getattr(head, "quantiles", ())
+        )
 
     def predict_df(
         self, inputs: Iterable[Any] | pd.DataFrame, input: str | None = None, batch_size: int = 64
@@ -388,41 +385,6 @@ class Model:
             records, part.tokenizer, context=part.context, views=part.views, unique_ids=False
         )
 
-    def _decoded(self, means: dict[str, np.ndarray], ids: list[str]) -> Prediction:
-        target = self.checkpoint.target
-        if "probability" in means:
-            probability = means["probability"]
-            names = self.classes or [str(number) for number in range(probability.shape[1])]
-            if self.kind == "multilabel":
-                chosen = [[name for name, p in zip(names, row) if p >= 0.5] for row in probability]
-                return Prediction(self.kind, ids, names, labels=chosen, probability=probability)
-            labels = [names[number] for number in probability.argmax(axis=1)]
-            return Prediction(self.kind, ids, names, labels=labels, probability=probability)
-        mean, variance = means["mean"], means["variance"]
-        quantiles = means.get("quantiles")
-        if isinstance(target, RealTarget):
-            mean, variance = target.decode(mean), target.decode_variance(variance)
-            if quantiles is not None:
-                quantiles = np.moveaxis(target.decode(np.moveaxis(quantiles, -1, 0)), 0, -1)
-        levels = list(getattr(self.checkpoint.head, "quantiles", ()) or ())
-        return Prediction(
-            self.kind, ids, self.classes, mean=mean, std=np.sqrt(variance), quantiles=quantiles, levels=levels
-        )
-
-    def _positions(self, windows: dict[str, Any], encoded: EncodedDataset, ids: list[str]) -> Prediction:
-        """Join the windows of each record; of several views only the first has its positions in order."""
-        before = int(self.checkpoint.context.add_cls)
-        joined = []
-        for record in range(len(ids)):
-            own = [n for n in encoded.windows_of(np.array([record])) if encoded.view_index[n] == 0]
-            shown = [encoded.window(int(number)) for number in own]
-            values = [windows["probability"][number] for number in own]
-            starts = [window.start for window in shown]
-            joined.append(join_positions(values, starts, [window.length for window in shown], before))
-        names = self.classes or [str(number) for number in range(joined[0].shape[1])]
-        labels = [[names[number] for number in table.argmax(axis=1)] for table in joined]
-        return Prediction(self.kind, ids, names, labels=labels, positions=joined)
-
 
 def _device(wanted: str) -> torch.device:
     if wanted == "auto":
@@ -457,4 +419,18 @@ def _batches(encoded: EncodedDataset, batch_size: int) -> Iterator[dict[str, tor
     collate = PadCollator(encoded.pad_values)
     for start in range(0, len(order), batch_size):
         numbers = order[start : start + batch_size]
-        yield collate([{**encoded[int(number)], "index": np.int64(number)} for number in numbers])
+        yield collate([{**encoded[int(number)], "index": np.asarray(number)} for number in numbers])
+
+
+def _joined(values: Sequence[np.ndarray], encoded: EncodedDataset, count: int) -> list[np.ndarray]:
+    """Join the windows of each record; of several views only the first has its positions in order."""
+    before = int(encoded.context.add_cls)
+    windows: list[list[int]] = [[] for _ in range(count)]
+    for number in np.flatnonzero(encoded.view_index == 0).tolist():
+        windows[encoded.record_index[number]].append(number)
+    joined = []
+    for own in windows:
+        shown = [encoded.window(number) for number in own]
+        starts, lengths = [window.start for window in shown], [window.length for window in shown]
+        joined.append(join_positions([values[number] for number in own], starts, lengths, before))
+    return joined

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+
+from scizoo.data.targets import ClassTarget, MultiLabelTarget, RealTarget, TargetEncoder, TokenTarget
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -59,8 +62,77 @@ class Prediction:
             return cls(kind, [], classes, positions=[])
         return cls(kind, [], classes or [str(number) for number in range(outputs)], probability=nothing)
 
+    @classmethod
+    def of_records(
+        cls,
+        kind: str,
+        ids: Sequence[str],
+        means: Mapping[str, np.ndarray],
+        *,
+        target: TargetEncoder | None = None,
+        levels: Sequence[float] | None = (),
+    ) -> Prediction:
+        """Put the outputs of a head in the user's own terms.
+
+        Parameters
+        ----------
+        kind : str
+            classification, multilabel or regression.
+        ids : sequence of str
+            One a row.
+        means : mapping of str to ndarray
+            What :func:`scizoo.training.predict.aggregate` gives: ``probability`` (records, classes), or
+            ``mean`` and ``variance`` (records, quantities) in standardised units.
+        target : TargetEncoder, optional
+            Knows classes and units.
+        levels : sequence of float, optional
+            Levels of the quantiles.
+
+        Returns
+        -------
+        Prediction
+        """
+        names = class_names(target)
+        if "probability" in means:
+            probability = means["probability"]
+            names = names or [str(number) for number in range(probability.shape[1])]
+            labels: list[Any] = [names[number] for number in probability.argmax(axis=1)]
+            if kind == "multilabel":
+                labels = [[name for name, p in zip(names, row) if p >= 0.5] for row in probability]
+            return cls(kind, list(ids), names, labels=labels, probability=probability)
+        mean, variance, quantiles = means["mean"], means["variance"], means.get("quantiles")
+        if isinstance(target, RealTarget):
+            mean, variance = target.decode(mean), target.decode_variance(variance)
+            if quantiles is not None:
+                quantiles = np.moveaxis(target.decode(np.moveaxis(quantiles, -1, 0)), 0, -1)
+        return cls(
+            kind,
+            list(ids),
+            names,
+            mean=mean,
+            std=np.sqrt(variance),
+            quantiles=quantiles,
+            levels=list(levels or ()),
+        )
+
+    @classmethod
+    def of_positions(cls, tables: Sequence[np.ndarray], ids: Sequence[str], classes: list[str]) -> Prediction:
+        """Label each position of each record from its probabilities (positions, classes)."""
+        names = classes or [str(number) for number in range(tables[0].shape[1])]
+        labels = [[names[number] for number in table.argmax(axis=1)] for table in tables]
+        return cls("tokens", list(ids), names, labels=labels, positions=list(tables))
+
     def __len__(self) -> int:
         return len(self.ids)
+
+
+def class_names(target: TargetEncoder | None) -> list[str]:
+    """Return classes or labels in the order of a head's outputs, or the names of quantities."""
+    if isinstance(target, ClassTarget | TokenTarget):
+        return list(target.classes)
+    if isinstance(target, MultiLabelTarget):
+        return list(target.labels)
+    return list(target.names) if isinstance(target, RealTarget) else []
 
 
 def to_frame(prediction: Prediction) -> pd.DataFrame:

@@ -209,10 +209,15 @@ def test_path_traversal(folder: Path, name: str) -> None:
     assert "outside the checkpoint" in message
 
 
-def test_remote_code_in_the_config(folder: Path) -> None:
-    (folder / "config.json").write_text('{"auto_map": {"AutoModel": "modeling_evil.Evil"}}')
+@pytest.mark.parametrize(
+    "key_and_value",
+    [("auto_map", {"AutoModel": "modeling_evil.Evil"}), ("_attn_implementation", "evil/kernel:fast")],
+)
+def test_remote_code_in_the_config(folder: Path, key_and_value: tuple[str, object]) -> None:
+    key, value = key_and_value
+    (folder / "config.json").write_text(json.dumps({"model_type": "bert", key: value}))
     seal(folder)
-    assert "auto_map" in refused(folder)
+    assert f"({key})" in refused(folder)
 
 
 def test_unknown_and_missing_fields(folder: Path) -> None:

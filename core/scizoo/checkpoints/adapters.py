@@ -70,7 +70,7 @@ def load_adapters(backbone: nn.Module, folder: Path) -> None:
         config.inference_mode = True
         inject_adapter_in_model(config, model)
         state = {name.removeprefix(_PREFIX): value for name, value in tensors.items()}
-        result = set_peft_model_state_dict(model, state)
+        result: Any = set_peft_model_state_dict(model, state)
     except (OSError, ValueError, TypeError, RuntimeError, SafetensorError) as error:
         raise CheckpointError(
             f"The adapter in {folder} cannot be put on its backbone: {error}",

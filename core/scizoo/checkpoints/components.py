@@ -11,7 +11,7 @@ from scizoo.checkpoints.manifest import FILE_NAME as MANIFEST
 from scizoo.errors import CheckpointError
 
 
-def component_class(component: dict[str, Any], base: type, what: str, folder: Path) -> type:
+def component_class(component: dict[str, Any], base: type, what: str, folder: Path) -> Any:
     """Resolve the class that a checkpoint names for one of its parts.
 
     Parameters

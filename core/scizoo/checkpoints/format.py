@@ -256,27 +256,24 @@ def verify(ref: str | Path) -> VerifyReport:
 def open_folder(folder: Path, manifest: Manifest) -> Checkpoint:
     """Build the parts of a checkpoint whose files were checked already."""
     # Every class is judged before the first one is used.
-    classes = {
-        "backbone": component_class(manifest.backbone, Backbone, "backbone", folder),
-        "tokenizer": component_class(manifest.tokenizer or {}, Tokenizer, "tokenizer", folder),
-    }
-    if manifest.head is not None:
-        classes["head"] = component_class(manifest.head, Head, "head", folder)
-    if manifest.target is not None:
-        classes["target"] = component_class(manifest.target, TargetEncoder, "target", folder)
+    backbone_class = component_class(manifest.backbone, Backbone, "backbone", folder)
+    tokenizer_class = component_class(manifest.tokenizer or {}, Tokenizer, "tokenizer", folder)
+    head_class = component_class(manifest.head, Head, "head", folder) if manifest.head else None
+    target_class = (
+        component_class(manifest.target, TargetEncoder, "target", folder) if manifest.target else None
+    )
     views = load_views(manifest.augment, folder)
     try:
         context = Context(**manifest.context)
-        tokenizer = classes["tokenizer"].from_settings((manifest.tokenizer or {}).get("settings", {}), folder)
-        backbone = classes["backbone"].load(folder)
+        tokenizer = tokenizer_class.from_settings((manifest.tokenizer or {}).get("settings", {}), folder)
+        backbone = backbone_class.load(folder)
         if manifest.adapter is not None:
             load_adapters(backbone, folder)
-        head = None
-        if manifest.head is not None:
-            head = _load_head(classes["head"], manifest.head, folder, backbone)
-        target = None
-        if manifest.target is not None:
-            target = classes["target"].from_state(manifest.target["state"])
+        head = target = None
+        if head_class is not None and manifest.head is not None:
+            head = _load_head(head_class, manifest.head, folder, backbone)
+        if target_class is not None and manifest.target is not None:
+            target = target_class.from_state(manifest.target["state"])
     except (SafetensorError, KeyError, TypeError, ValueError, ConfigError) as error:
         raise CheckpointError(
             f"{folder} cannot be put together: {type(error).__name__}: {error}",
@@ -298,8 +295,8 @@ def _head_component(head: Head) -> dict[str, Any]:
     }
 
 
-def _load_head(found: type, component: Mapping[str, Any], folder: Path, backbone: Backbone) -> Head:
-    head: Head = found(component["hidden_size"], component["outputs"], **component.get("settings", {}))
+def _load_head(found: type[Head], component: Mapping[str, Any], folder: Path, backbone: Backbone) -> Head:
+    head = found(component["hidden_size"], component["outputs"], **component.get("settings", {}))
     load_into(head, load_file(folder / HEAD))
     if isinstance(head, Objective):
         head.bind(backbone)  # an embedding that both use is saved with the backbone alone

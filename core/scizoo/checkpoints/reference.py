@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
@@ -170,7 +171,7 @@ def encode_inputs(tokenizer: Tokenizer, context: Context, inputs: Sequence[Any])
     """Encode inputs into one padded batch: the first window of each."""
     records = [Record(f"reference {number}", value) for number, value in enumerate(inputs)]
     encoded = encode_records(records, tokenizer, context=context)
-    windows = [int(encoded.windows_of([number])[0]) for number in range(len(records))]
+    windows = [int(encoded.windows_of(np.array([number]))[0]) for number in range(len(records))]
     batch = PadCollator(encoded.pad_values)([encoded[number] for number in windows])
     return {name: tensor for name, tensor in batch.items() if isinstance(tensor, Tensor) and name != "index"}
 

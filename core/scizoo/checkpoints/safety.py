@@ -258,8 +258,16 @@ def _refuse_remote_code(folder: Path) -> None:
             content = json.loads(path.read_text(encoding="utf-8"))
         except ValueError as error:
             raise CheckpointError(f"{path} is not valid JSON: {error}", remedy=_AGAIN) from error
-        if isinstance(content, dict) and "auto_map" in content:
+        if not isinstance(content, dict):
+            continue
+        asked = [key for key, value in content.items() if key == "auto_map" or _fetches_kernel(key, value)]
+        if asked:
             raise CheckpointError(
-                f"{path} asks to run code that comes with the weights (auto_map). It was refused.",
+                f"{path} asks to run code from outside ({asked[0]}). It was refused.",
                 remedy="use a checkpoint of an architecture that transformers or timm has built in.",
             )
+
+
+def _fetches_kernel(key: str, value: Any) -> bool:
+    """Whether a config names an attention or expert kernel of the hub, which transformers would fetch and run."""
+    return key.endswith("_implementation") and "/" in str(value)
