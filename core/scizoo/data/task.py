@@ -1,0 +1,195 @@
+"""The data of a labelled task: records read, checked, split and their targets encoded."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from scizoo.config import instantiate
+from scizoo.data.ragged import Ragged
+from scizoo.data.records import Dataset, Record, check_unique_ids, write_rejected
+from scizoo.data.splits import PARTS, GroupSplitter, Split, Splitter, check_no_shared_groups
+from scizoo.data.targets import (
+    ClassTarget,
+    MultiLabelTarget,
+    RealTarget,
+    TargetEncoder,
+    TokenTarget,
+    check_contradictions,
+    record_names,
+)
+from scizoo.errors import ConfigError, DataError, did_you_mean
+
+log = logging.getLogger(__name__)
+
+TARGETS: dict[str, type[TargetEncoder]] = {
+    encoder.kind: encoder for encoder in (ClassTarget, MultiLabelTarget, RealTarget, TokenTarget)
+}
+
+
+@dataclass(frozen=True)
+class TaskData:
+    """Everything a contender for a task is trained and judged on.
+
+    Parameters
+    ----------
+    name : str
+        The task's name.
+    dataset : Dataset
+        Where the records came from; knows licence and citation.
+    records : list of Record
+    split : Split
+    target : TargetEncoder
+        Fitted on the training part.
+    targets : ndarray or Ragged
+        The encoded target of every record.
+    """
+
+    name: str
+    dataset: Dataset
+    records: list[Record]
+    split: Split
+    target: TargetEncoder
+    targets: np.ndarray | Ragged
+
+    def rows(self, part: str) -> np.ndarray:
+        """Positions of the records of a part."""
+        return np.asarray(getattr(self.split, part))
+
+    def part(self, part: str) -> list[Record]:
+        """Give the records of a part."""
+        return [self.records[row] for row in self.rows(part)]
+
+    def counts(self) -> dict[str, dict[str, int]]:
+        """Count records and groups of each part."""
+        return {
+            part: {"records": len(rows), "groups": len(set(self.split.groups[rows].tolist()))}
+            for part in PARTS
+            for rows in [self.rows(part)]
+        }
+
+
+def read_task(cfg: Mapping[str, Any], run_dir: Path | None = None) -> TaskData:
+    """Read, check and split the records of a task.
+
+    Parameters
+    ----------
+    cfg : mapping
+        A composed config; read are ``task``, ``data`` and ``split``.
+    run_dir : Path, optional
+        Where ``rejected.csv`` goes.
+
+    Returns
+    -------
+    TaskData
+
+    Raises
+    ------
+    DataError
+        When the files or the records cannot be used; see the checks named in the code.
+    """
+    task = cfg["task"]
+    dataset = open_dataset(cfg)
+    records = read_records(dataset, run_dir)
+    check_unique_ids(records)
+    encoder = make_target(str(task["kind"]))
+    if encoder.discrete and encoder.kind != "tokens":
+        check_contradictions(records)
+    splitter: Splitter = instantiate(cfg["split"]) if cfg.get("split") else GroupSplitter()
+    split = splitter.split(records)
+    check_no_shared_groups(split)
+    train = [records[row] for row in split.train]
+    encoder.fit([record.target for record in train], record_names(train))
+    targets = encoder.encode([record.target for record in records], record_names(records))
+    for part in PARTS:
+        if not len(getattr(split, part)):
+            raise DataError(
+                f"{dataset.name}: the {part} part has no record.",
+                expected="records in train, validation and test",
+                remedy="change split.fractions, or mark records of this part in the split column.",
+            )
+    return TaskData(str(task["name"]), dataset, records, split, encoder, targets)
+
+
+def open_dataset(cfg: Mapping[str, Any]) -> Dataset:
+    """Make the dataset that ``data`` describes, and say what its licence forbids."""
+    if not cfg.get("data"):
+        raise ConfigError(
+            "data is not given.", expected="a dataset with _target_", remedy="name a task that has one."
+        )
+    dataset: Dataset = instantiate(cfg["data"])
+    terms = dataset.licence
+    if not terms.commercial or not terms.redistribution:
+        forbidden = [
+            word
+            for word, allowed in (
+                ("commercial use", terms.commercial),
+                ("redistribution", terms.redistribution),
+            )
+            if not allowed
+        ]
+        log.warning("%s: licence %s forbids %s.", dataset.name, terms.name, " and ".join(forbidden))
+    return dataset
+
+
+def read_records(dataset: Dataset, run_dir: Path | None = None) -> list[Record]:
+    """Read every record; what was rejected is listed in ``rejected.csv`` even when the reading fails."""
+    try:
+        return list(dataset)
+    finally:
+        if run_dir is not None and dataset.rejections.rejected:
+            path = run_dir / "rejected.csv"
+            write_rejected(path, dataset.rejections)
+            log.warning("%d records were rejected; see %s", len(dataset.rejections.rejected), path)
+
+
+def make_target(kind: str) -> TargetEncoder:
+    """Make the target encoder of a kind of task.
+
+    Raises
+    ------
+    ConfigError
+        When no task is of this kind.
+    """
+    if kind not in TARGETS:
+        raise ConfigError(f"task.kind={kind} is unknown: {did_you_mean(kind, TARGETS)}")
+    return TARGETS[kind]()
+
+
+def label_budget(data: TaskData, labels: int | None, seed: int) -> np.ndarray:
+    """Choose training records for a label budget, class by class in turn, so that none is left out early.
+
+    Parameters
+    ----------
+    data : TaskData
+    labels : int or None
+        How many; None takes all.
+    seed : int
+
+    Returns
+    -------
+    ndarray of int64
+        Positions of the chosen training records, sorted.
+    """
+    rows = data.rows("train")
+    if labels is None or labels >= len(rows):
+        return rows
+    order = np.random.default_rng(seed).permutation(rows)
+    if data.target.kind != "classification":
+        return np.sort(order[:labels])
+    targets = np.asarray(data.targets)
+    queues: dict[int, Iterator[int]] = {
+        int(number): iter(order[targets[order] == number]) for number in np.unique(targets[order])
+    }
+    chosen: list[int] = []
+    while len(chosen) < labels:
+        for queue in queues.values():
+            row = next(queue, None)
+            if row is not None and len(chosen) < labels:
+                chosen.append(int(row))
+    return np.sort(np.array(chosen, dtype=np.int64))

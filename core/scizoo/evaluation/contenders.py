@@ -1,0 +1,312 @@
+"""Contenders for a task: the pre-trained model, the same from scratch, and the field's baselines."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from scizoo.config import instantiate
+from scizoo.data.encoding import EncodedDataset
+from scizoo.data.ragged import Ragged
+from scizoo.data.targets import RealTarget
+from scizoo.data.task import TaskData, label_budget
+from scizoo.errors import ConfigError
+from scizoo.evaluation.baseline import Labelled, baseline_outputs, tune
+from scizoo.evaluation.cost import Cost, CostMeter
+from scizoo.evaluation.metrics import default_metrics
+from scizoo.evaluation.outputs import Outputs, meta_columns
+from scizoo.training.build import ModelParts, build_parts
+from scizoo.training.supervised import Fitted, encode_task, fit_task, predict_task
+
+_WAYS = {"full": "fine-tuned", "lora": "with LoRA", "probe": "with a linear probe"}
+
+
+@dataclass(frozen=True)
+class Contender:
+    """Who takes part.
+
+    Parameters
+    ----------
+    key : str
+        Its name in files and keys.
+    title : str
+        Its name for people.
+    role : str
+        ``"pretrained"``, ``"scratch"``, ``"baseline"`` or ``"floor"``.
+    adapt : mapping, optional
+        The ``adapt`` group, for a network.
+    checkpoint : str, optional
+        Overrides the config's checkpoint.
+    baseline : mapping, optional
+        ``_target_`` and settings, for a baseline.
+    """
+
+    key: str
+    title: str
+    role: str
+    adapt: Mapping[str, Any] | None = None
+    checkpoint: str | None = None
+    baseline: Mapping[str, Any] | None = None
+
+
+@dataclass
+class Result:
+    """What a contender achieved with one seed and one label budget.
+
+    Parameters
+    ----------
+    contender : Contender
+    validation, test : Outputs
+    cost : Cost
+    seed : int
+    labels : int
+        Training records that were used.
+    settings : dict
+        What tuning chose.
+    fitted : Fitted or None
+        The network itself; None for a baseline.
+    parts : ModelParts or None
+    """
+
+    contender: Contender
+    validation: Outputs
+    test: Outputs
+    cost: Cost
+    seed: int
+    labels: int
+    settings: dict[str, Any] = field(default_factory=dict)
+    fitted: Fitted | None = None
+    parts: ModelParts | None = None
+
+    def save(self, folder: Path) -> None:
+        """Write the outputs of both parts as Parquet files."""
+        for part in ("validation", "test"):
+            getattr(self, part).save(folder / f"{self.contender.key}-{part}.parquet")
+
+
+def network(cfg: Mapping[str, Any], adapt: Mapping[str, Any], checkpoint: str | None = None) -> Contender:
+    """Name the contender that a config and a way of adaptation describe."""
+    mode = str(adapt.get("mode", "full"))
+    ref = checkpoint or cfg.get("checkpoint")
+    short = str(ref).rstrip("/").rpartition("/")[2] if ref else "a new network"
+    if mode == "scratch" or not ref:
+        title = f"{short}'s architecture from scratch" if ref else "a new network"
+        return Contender("scratch", title, "scratch", adapt, checkpoint)
+    return Contender(mode, f"{short} {_WAYS[mode]}", "pretrained", adapt, checkpoint)
+
+
+def contenders(cfg: Mapping[str, Any]) -> list[Contender]:
+    """List who takes part in a fine-tuning: the model, then what it must beat.
+
+    Parameters
+    ----------
+    cfg : mapping
+        A composed config; read are ``adapt``, ``checkpoint``, ``baselines`` and ``versus``.
+
+    Raises
+    ------
+    ConfigError
+        When ``versus`` names something else than ``scratch`` and ``baselines``.
+    """
+    versus = list(cfg.get("versus") or [])
+    for word in versus:
+        if word not in ("scratch", "baselines"):
+            raise ConfigError(f"versus: '{word}' is unknown.", expected="scratch, baselines, both or none")
+    found = [network(cfg, cfg["adapt"])]
+    if "scratch" in versus and found[0].role != "scratch":
+        found.append(network(cfg, {"mode": "scratch"}))
+    if "baselines" in versus:
+        found += baselines(cfg)
+    return found
+
+
+def baselines(cfg: Mapping[str, Any]) -> list[Contender]:
+    """List the baselines of a task."""
+    found = []
+    for key, settings in dict(cfg.get("baselines") or {}).items():
+        if settings:
+            title = getattr(instantiate(settings), "title", key)
+            found.append(Contender(str(key), str(title), "baseline", baseline=settings))
+    return found
+
+
+class Arena:
+    """Where contenders for one task meet: the same records, split, targets and seeds for all.
+
+    Parameters
+    ----------
+    cfg : mapping
+        A composed, plain config.
+    data : TaskData
+    run_dir : Path
+    cache : Path or None
+        The folder of all caches.
+    """
+
+    def __init__(self, cfg: Mapping[str, Any], data: TaskData, run_dir: Path, cache: Path | None):
+        self.cfg, self.data, self.run_dir, self.cache = dict(cfg), data, run_dir, cache
+        self._encoded: dict[str, EncodedDataset] = {}
+        self.kind = data.target.kind
+        if self.kind not in ("classification", "multilabel", "regression"):
+            raise ConfigError(f"tasks of kind {self.kind} have no comparison.")
+        metric = (cfg.get("task") or {}).get("metric")
+        self.metric = str(metric or default_metrics(self.kind)[0].name)
+
+    def run(
+        self,
+        contender: Contender,
+        *,
+        seed: int = 0,
+        labels: int | None = None,
+        overrides: Mapping[str, Any] | None = None,
+    ) -> Result:
+        """Fit a contender on the training part and let it predict validation and test.
+
+        Parameters
+        ----------
+        contender : Contender
+        seed : int
+        labels : int, optional
+            How many training records it may see; by default all.
+        overrides : mapping, optional
+            Groups of the config replaced for this run, such as a tuned ``optimizer``.
+
+        Returns
+        -------
+        Result
+        """
+        rows = label_budget(self.data, labels, seed)
+        if contender.baseline is not None:
+            return self._run_baseline(contender, rows, seed)
+        return self._run_network(contender, rows, seed, overrides or {})
+
+    def _run_network(
+        self, contender: Contender, rows: np.ndarray, seed: int, overrides: Mapping[str, Any]
+    ) -> Result:
+        cfg = {**self.cfg, **overrides, "adapt": dict(contender.adapt or {"mode": "full"})}
+        if contender.checkpoint:
+            cfg["checkpoint"] = contender.checkpoint
+        with CostMeter() as meter:
+            parts = build_parts(cfg, lambda: (self.data.records[row].input for row in rows))
+            encoded = self._encode(parts)
+            folder = self.run_dir / "training" / f"{contender.key}-{len(rows)}-seed{seed}"
+            fitted = fit_task(
+                cfg,
+                parts,
+                self.data,
+                encoded,
+                run_dir=folder,
+                rows=rows,
+                seed=seed,
+                title=contender.title,
+            )
+            outputs = [
+                self.outputs(self.data.rows(part), predict_task(fitted, cfg, parts, encoded, self.data.rows(part)))
+                for part in ("validation", "test")
+            ]
+        settings = {"steps": fitted.steps, "precision": fitted.precision}
+        return Result(
+            contender, outputs[0], outputs[1], meter.cost, seed, len(rows), settings, fitted, parts
+        )
+
+    def _run_baseline(self, contender: Contender, rows: np.ndarray, seed: int) -> Result:
+        tuning = dict(self.cfg.get("tuning") or {})
+        with CostMeter() as meter:
+            tuned = tune(
+                instantiate(contender.baseline),
+                self._labelled(rows),
+                self._labelled(self.data.rows("validation")),
+                kind=self.kind,
+                classes=self.classes,
+                metric=self.metric,
+                n_trials=int(tuning.get("trials") or 0),
+                seed=seed,
+            )
+            outputs = []
+            for part in ("validation", "test"):
+                labelled = self._labelled(self.data.rows(part))
+                outputs.append(
+                    baseline_outputs(
+                        tuned.baseline,
+                        labelled.records,
+                        labelled.targets,
+                        labelled.groups,
+                        kind=self.kind,
+                        classes=self.classes,
+                    )
+                )
+        return Result(contender, outputs[0], outputs[1], meter.cost, seed, len(rows), tuned.to_dict())
+
+    def _encode(self, parts: ModelParts) -> EncodedDataset:
+        key = parts.tokenizer.fingerprint() + repr(parts.context)
+        if key not in self._encoded:
+            self._encoded[key] = encode_task(
+                parts, self.data.records, fingerprint=self.data.dataset.fingerprint(), cache=self.cache
+            )
+        return self._encoded[key]
+
+    @property
+    def classes(self) -> list[str]:
+        """Names of classes, labels or values."""
+        return output_names(self.data.target)
+
+    def targets(self, rows: np.ndarray) -> np.ndarray:
+        """Truth of some records: class numbers, labels, or values in their own units."""
+        return true_targets(self.data, rows)
+
+    def _labelled(self, rows: np.ndarray) -> Labelled:
+        records = [self.data.records[row] for row in rows]
+        return Labelled(records, self.targets(rows), self.data.split.groups[rows].astype(str))
+
+    def outputs(self, rows: np.ndarray, prediction: Mapping[str, np.ndarray]) -> Outputs:
+        """Put a network's predictions in the form in which everything is judged."""
+        return network_outputs(self.data, rows, prediction)
+
+
+def output_names(target: Any) -> list[str]:
+    """Names of the classes, labels or values of a target encoder."""
+    for attribute in ("classes", "labels", "names"):
+        names = getattr(target, attribute, None)
+        if names:
+            return list(names)
+    return [f"value {number + 1}" for number in range(target.outputs)] if target.outputs > 1 else ["value"]
+
+
+def true_targets(data: TaskData, rows: np.ndarray) -> np.ndarray:
+    """Truth of some records: class numbers, labels, or values in their own units."""
+    assert not isinstance(data.targets, Ragged)
+    chosen = data.targets[rows]
+    return data.target.decode(chosen) if isinstance(data.target, RealTarget) else chosen
+
+
+def network_outputs(
+    data: TaskData, rows: np.ndarray, prediction: Mapping[str, np.ndarray]
+) -> Outputs:
+    """Put a network's predictions for some records in the form in which everything is judged."""
+    fields: dict[str, Any] = {}
+    if "probability" in prediction:
+        fields["probability"] = prediction["probability"]
+    if isinstance(data.target, RealTarget):
+        fields["mean"] = data.target.decode(prediction["mean"])
+        if "variance" in prediction:
+            fields["variance"] = data.target.decode_variance(prediction["variance"])
+    records = [data.records[row] for row in rows]
+    return Outputs(
+        ids=np.array([record.id for record in records], dtype=str),
+        groups=data.split.groups[rows].astype(str),
+        targets=true_targets(data, rows),
+        kind=data.target.kind,
+        classes=tuple(output_names(data.target)),
+        meta=meta_columns([record.meta for record in records]),
+        **fields,
+    )
+
+
+def rank(results: Sequence[Result]) -> list[Result]:
+    """Order results for a table: networks first, as listed, then baselines."""
+    order = {"pretrained": 0, "scratch": 1, "baseline": 2, "floor": 3}
+    return sorted(results, key=lambda result: order[result.contender.role])

@@ -1,0 +1,118 @@
+"""``scizoo evaluate TASK``: any fine-tuned checkpoint on any labelled file, with intervals."""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from scizoo.config import instantiate, to_plain
+from scizoo.data.splits import record_groups
+from scizoo.data.targets import RealTarget, record_names
+from scizoo.data.task import open_dataset, read_records
+from scizoo.errors import ConfigError
+from scizoo.evaluation.contenders import output_names
+from scizoo.evaluation.intervals import estimate
+from scizoo.evaluation.metrics import applicable, default_metrics, get_metric
+from scizoo.evaluation.outputs import Outputs, meta_columns
+from scizoo.evaluation.table import Row, rich_table
+from scizoo.files import write_json
+from scizoo.jobs.predict import open_model
+
+if TYPE_CHECKING:
+    from omegaconf import DictConfig
+
+    from scizoo.api import Model
+    from scizoo.data.records import Record
+
+log = logging.getLogger(__name__)
+
+
+def run(cfg: DictConfig, run_dir: Path) -> dict[str, Any]:
+    """Judge a checkpoint on labelled records and write ``metrics.json``.
+
+    With ``evaluation.part`` only that part of the task's split is judged; by default it is ``test``
+    where the task has a split and the file states none, and ``all`` judges every record.
+
+    Parameters
+    ----------
+    cfg : DictConfig
+        A composed config.
+    run_dir : Path
+
+    Returns
+    -------
+    dict
+        The metrics.
+    """
+    plain = to_plain(cfg)
+    model = open_model(plain)
+    if model.checkpoint.target is None:
+        raise ConfigError(
+            f"{model.name} predicts no labels: its kind is {model.kind}.",
+            expected="a fine-tuned checkpoint",
+            remedy="fine-tune it first; `scizoo pretrain` states the quality of a language model.",
+        )
+    records = read_records(open_dataset(plain), run_dir)
+    groups = record_groups(records).astype(str)
+    part = str(plain["evaluation"].get("part") or "all")
+    if part != "all":
+        split = instantiate(plain["split"]).split(records)
+        rows = np.asarray(getattr(split, part))
+        records, groups = [records[row] for row in rows], split.groups[rows].astype(str)
+    outputs = predict_outputs(model, records, groups)
+    outputs.save(run_dir / "outputs" / "test.parquet")
+    settings = plain["evaluation"]
+    wanted = (plain.get("task") or {}).get("metric")
+    metrics = [*([get_metric(wanted, outputs.kind)] if wanted else []), *default_metrics(outputs.kind)]
+    scores = {
+        metric.name: estimate(
+            metric,
+            outputs,
+            resamples=int(settings.get("resamples") or 1000),
+            level=float(settings.get("level") or 0.95),
+        )
+        for metric in applicable(dict.fromkeys(metrics), outputs)
+    }
+    write_json(
+        run_dir / "metrics.json",
+        {
+            "checkpoint": model.name,
+            "records": len(outputs),
+            "labels": dict(Counter(map(str, outputs.targets.tolist()))) if outputs.kind == "classification" else {},
+            "metrics": {name: found.to_dict() for name, found in scores.items()},
+        },
+    )
+    from rich.console import Console
+
+    Console().print(rich_table([Row(model.name, scores)], list(scores)[:4], title=f"{len(outputs):,} records"))
+    return {name: found.value for name, found in scores.items()}
+
+
+def predict_outputs(model: Model, records: list[Record], groups: np.ndarray) -> Outputs:
+    """Let a loaded checkpoint predict labelled records.
+
+    Raises
+    ------
+    DataError
+        When a record has no label, or one that the checkpoint does not know.
+    """
+    target = model.checkpoint.target
+    assert target is not None
+    encoded = target.encode([record.target for record in records], record_names(records))
+    prediction = model.predict(records)
+    regression = isinstance(target, RealTarget)
+    return Outputs(
+        ids=np.array([record.id for record in records], dtype=str),
+        groups=groups,
+        targets=target.decode(encoded) if regression else encoded,
+        kind=target.kind,
+        classes=tuple(output_names(target)),
+        probability=None if regression else prediction.probability,
+        mean=prediction.mean if regression else None,
+        variance=prediction.std**2 if regression and prediction.std is not None else None,
+        meta=meta_columns([record.meta for record in records]),
+    )

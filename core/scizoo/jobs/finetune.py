@@ -1,0 +1,228 @@
+"""``scizoo finetune TASK``: a fitted checkpoint, beside the same model from scratch and the baselines."""
+
+from __future__ import annotations
+
+import csv
+import logging
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from scizoo.checkpoints.card import Figure
+from scizoo.checkpoints.format import save_checkpoint
+from scizoo.config import to_plain
+from scizoo.data.task import TaskData, read_task
+from scizoo.evaluation.contenders import Arena, Result, contenders
+from scizoo.evaluation.cost import duration
+from scizoo.evaluation.intervals import Estimate, estimate
+from scizoo.evaluation.metrics import applicable, default_metrics, get_metric
+from scizoo.evaluation.table import Row, rich_table
+from scizoo.files import atomic_path, cache_dir, write_json
+from scizoo.jobs.cards import make_card
+from scizoo.jobs.pretrain import training_data
+
+if TYPE_CHECKING:
+    from omegaconf import DictConfig
+
+log = logging.getLogger(__name__)
+
+_REFERENCE_INPUTS = 4
+
+
+def run(cfg: DictConfig, run_dir: Path) -> dict[str, Any]:
+    """Fine-tune, judge on the test part, and write the checkpoint.
+
+    Parameters
+    ----------
+    cfg : DictConfig
+        A composed config.
+    run_dir : Path
+
+    Returns
+    -------
+    dict
+        The main metric of each contender on test, and on validation under ``objective``.
+    """
+    plain = to_plain(cfg)
+    data = read_task(plain, run_dir)
+    describe(data)
+    arena = Arena(plain, data, run_dir, cache_dir() / "tokens")
+    everyone = contenders(plain)
+    results = []
+    for number, contender in enumerate(everyone, start=1):
+        log.info("[%d/%d] %s", number, len(everyone), contender.title)
+        result = arena.run(contender, seed=int(plain["seed"]))
+        result.save(run_dir / "outputs")
+        results.append(result)
+    scores = judge(results, arena.metric, plain["evaluation"])
+    write_metrics(run_dir, results, scores, data)
+    main = results[0]
+    save(plain, run_dir, data, main, figures(results, scores, data, plain))
+    show(results, scores, arena.metric, str(plain["task"]["name"]))
+    summary = {f"test/{key}": found[arena.metric].value for key, found in scores.items()}
+    return {**summary, "objective": estimate(arena.metric, main.validation, resamples=2).value}
+
+
+def describe(data: TaskData) -> None:
+    """Say what was read and how it was split."""
+    counts = data.counts()
+    parts = ", ".join(
+        f"{part} {count['records']:,} records of {count['groups']:,} groups" for part, count in counts.items()
+    )
+    log.info("%s: %s (split %s)", data.dataset.name, parts, data.split.method)
+
+
+def judge(
+    results: Sequence[Result], metric: str, settings: Mapping[str, Any]
+) -> dict[str, dict[str, Estimate]]:
+    """Compute every metric of every contender on the test part, with intervals over groups."""
+    found: dict[str, dict[str, Estimate]] = {}
+    for result in results:
+        metrics = [get_metric(metric), *default_metrics(result.test.kind)]
+        found[result.contender.key] = {
+            one.name: estimate(
+                one,
+                result.test,
+                resamples=int(settings.get("resamples") or 1000),
+                level=float(settings.get("level") or 0.95),
+            )
+            for one in applicable(dict.fromkeys(metrics), result.test)
+        }
+    return found
+
+
+def write_metrics(
+    run_dir: Path, results: Sequence[Result], scores: Mapping[str, Mapping[str, Estimate]], data: TaskData
+) -> None:
+    """Write ``metrics.json`` and ``metrics.csv``."""
+    rows = [
+        {
+            "contender": result.contender.key,
+            "title": result.contender.title,
+            "role": result.contender.role,
+            "metric": name,
+            **found.to_dict(),
+        }
+        for result in results
+        for name, found in scores[result.contender.key].items()
+    ]
+    write_json(
+        run_dir / "metrics.json",
+        {
+            "task": data.name,
+            "split": {"method": data.split.method, "parts": data.counts()},
+            "contenders": [
+                {
+                    "key": result.contender.key,
+                    "title": result.contender.title,
+                    "role": result.contender.role,
+                    "seed": result.seed,
+                    "labels": result.labels,
+                    "settings": result.settings,
+                    "cost": result.cost.to_dict(),
+                }
+                for result in results
+            ],
+            "metrics": rows,
+        },
+    )
+    with atomic_path(run_dir / "metrics.csv") as path, path.open("w", newline="", encoding="utf-8") as stream:
+        writer = csv.DictWriter(stream, list(rows[0]))
+        writer.writeheader()
+        writer.writerows(rows)
+
+
+def figures(
+    results: Sequence[Result],
+    scores: Mapping[str, Mapping[str, Estimate]],
+    data: TaskData,
+    cfg: Mapping[str, Any],
+) -> list[Figure]:
+    """Give the card's figures: the first contender beside scratch and the best baseline on validation."""
+    main = results[0]
+    metric = next(iter(scores[main.contender.key]))
+    scratch = next((r for r in results[1:] if r.contender.role == "scratch"), None)
+    rivals = [r for r in results if r.contender.role == "baseline"]
+    sign = get_metric(metric).sign
+    best = max(rivals, key=lambda r: sign * estimate(metric, r.validation, resamples=2).value, default=None)
+
+    def about(result: Result | None, name: str) -> tuple[float | None, tuple[float, float] | None]:
+        if result is None or name not in scores[result.contender.key]:
+            return None, None
+        found = scores[result.contender.key][name]
+        return found.value, (found.low, found.high)
+
+    made = []
+    for name, found in scores[main.contender.key].items():
+        baseline, scratched = about(best, name), about(scratch, name)
+        made.append(
+            Figure(
+                metric=name,
+                value=found.value,
+                interval=(found.low, found.high),
+                level=found.level,
+                data=data.name,
+                split=f"{data.split.method}; test part",
+                seeds=(main.seed,),
+                records=found.records,
+                baseline=baseline[0],
+                baseline_interval=baseline[1],
+                baseline_name=best.contender.title if best else None,
+                scratch=scratched[0],
+                scratch_interval=scratched[1],
+            )
+        )
+    return made
+
+
+def save(
+    cfg: Mapping[str, Any], run_dir: Path, data: TaskData, result: Result, measured: Sequence[Figure]
+) -> Path:
+    """Write the fitted checkpoint into the run directory."""
+    assert result.fitted is not None and result.parts is not None
+    parts = result.parts
+    base = parts.checkpoint.manifest if parts.checkpoint and result.contender.role == "pretrained" else None
+    name = str(cfg["task"]["name"])
+    return save_checkpoint(
+        run_dir / "checkpoint",
+        backbone=result.fitted.backbone,
+        head=result.fitted.head,
+        tokenizer=parts.tokenizer,
+        context=parts.context,
+        target=data.target,
+        augment=cfg.get("augment"),
+        card=make_card(
+            cfg,
+            name=name,
+            summary=f"{cfg['task']['summary']} ({result.contender.title})",
+            training_data=[training_data(data.dataset, result.labels)],
+            command=(run_dir / "command.txt").read_text(encoding="utf-8").strip(),
+            base=base.name if base else None,
+            base_licence=base.licence if base else None,
+        ),
+        domain=name.partition("/")[0],
+        reference_inputs=[record.input for record in data.part("test")[:_REFERENCE_INPUTS]],
+        figures=measured,
+        config=cfg,
+        data={"name": data.dataset.name, "fingerprint": data.dataset.fingerprint()},
+        seeds=[result.seed],
+    )
+
+
+def show(
+    results: Sequence[Result], scores: Mapping[str, Mapping[str, Estimate]], metric: str, title: str
+) -> None:
+    """Print the one table: every contender, its metrics with intervals, its time."""
+    from rich.console import Console
+
+    names = [metric, *(name for name in list(scores[results[0].contender.key]) if name != metric)][:3]
+    rows = [
+        Row(
+            name=result.contender.title,
+            scores=scores[result.contender.key],
+            role=result.contender.role,
+            extra={"time": duration(result.cost.seconds)},
+        )
+        for result in results
+    ]
+    Console().print(rich_table(rows, names, title=f"{title}: test part"))

@@ -1,0 +1,67 @@
+"""``scizoo predict TASK``: a table of predictions for a file of records."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from scizoo.api import load
+from scizoo.config import instantiate, to_plain
+from scizoo.data.task import open_dataset, read_records
+from scizoo.errors import ConfigError
+from scizoo.files import atomic_path
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from omegaconf import DictConfig
+
+    from scizoo.api import Model
+
+log = logging.getLogger(__name__)
+
+
+def run(cfg: DictConfig, run_dir: Path) -> dict[str, Any]:
+    """Predict every record and write ``predictions.csv``.
+
+    A task may name a ``predictor`` of its own, whose ``predict(model)`` gives the table.
+
+    Parameters
+    ----------
+    cfg : DictConfig
+        A composed config.
+    run_dir : Path
+
+    Returns
+    -------
+    dict
+        How many rows were written, and where.
+    """
+    plain = to_plain(cfg)
+    model = open_model(plain)
+    if plain.get("predictor"):
+        table = instantiate(plain["predictor"]).predict(model)
+    else:
+        records = read_records(open_dataset(plain), run_dir)
+        table = model.predict_df(records, batch_size=int(plain["batching"].get("eval_batch_size") or 64))
+    path = write_table(run_dir / "predictions.csv", table)
+    log.info("%d predictions in %s", len(table), path)
+    return {"predictions": str(path), "rows": len(table)}
+
+
+def open_model(cfg: dict[str, Any]) -> Model:
+    """Open the checkpoint that a config names."""
+    if not cfg.get("checkpoint"):
+        raise ConfigError(
+            "checkpoint must be given.",
+            expected="a fine-tuned model: a name, path or URL",
+            remedy="add checkpoint=RUN_DIRECTORY/checkpoint; `scizoo list checkpoints` shows what there is.",
+        )
+    return load(str(cfg["checkpoint"]))
+
+
+def write_table(path: Path, table: pd.DataFrame) -> Path:
+    """Write a table as CSV, whole or not at all."""
+    with atomic_path(path) as temporary:
+        table.to_csv(temporary, index=False)
+    return path

@@ -1,0 +1,122 @@
+"""``scizoo pretrain RECIPE``: a checkpoint from an unlabelled corpus, beside an n-gram floor."""
+
+from __future__ import annotations
+
+import logging
+import math
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from scizoo.checkpoints.card import Figure, TrainingData
+from scizoo.checkpoints.format import save_checkpoint
+from scizoo.config import to_plain
+from scizoo.data.records import Dataset, write_rejected
+from scizoo.data.task import open_dataset
+from scizoo.evaluation.ngram import NGramModel
+from scizoo.files import cache_dir, write_json
+from scizoo.jobs.cards import make_card
+from scizoo.training.selfsupervised import Pretrained, pretrain, token_rows
+
+if TYPE_CHECKING:
+    from omegaconf import DictConfig
+
+log = logging.getLogger(__name__)
+
+_NGRAM_TOKENS = 5_000_000  # enough to fill the tables of a short context; more only costs memory
+_REFERENCE_INPUTS = 4
+
+
+def run(cfg: DictConfig, run_dir: Path) -> dict[str, Any]:
+    """Pre-train, measure, and write the checkpoint.
+
+    Parameters
+    ----------
+    cfg : DictConfig
+        A composed config.
+    run_dir : Path
+
+    Returns
+    -------
+    dict
+        The validation metrics and the checkpoint's path.
+    """
+    plain = to_plain(cfg)
+    dataset = open_dataset(plain)
+    trained = pretrain(plain, dataset, run_dir=run_dir, cache=cache_dir() / "tokens")
+    if trained.encoded.rejected:
+        write_rejected(run_dir / "rejected.csv", trained.encoded.rejected)
+    floors = ngram_floors(trained, [int(order) for order in plain["evaluation"].get("ngram_orders") or []])
+    metrics = {key: value for key, value in trained.metrics.items() if key.startswith("validation/")}
+    write_json(
+        run_dir / "metrics.json",
+        {"metrics": metrics, "ngram_bits_per_token": floors, "seconds": trained.seconds, "steps": trained.steps},
+    )
+    figures = language_figures(trained, dataset, floors, int(plain["seed"]))
+    recipe = plain["recipe"]
+    path = save_checkpoint(
+        run_dir / "checkpoint",
+        backbone=trained.backbone,
+        head=trained.objective,
+        tokenizer=trained.parts.tokenizer,
+        context=trained.parts.context,
+        augment=plain.get("augment"),
+        card=make_card(
+            plain,
+            name=str(recipe["name"]),
+            summary=str(recipe["summary"]),
+            training_data=[training_data(dataset, len(trained.split.train))],
+            command=(run_dir / "command.txt").read_text(encoding="utf-8").strip(),
+        ),
+        domain=str(recipe["name"]).partition("/")[0],
+        reference_inputs=[record.input for record in islice(dataset, _REFERENCE_INPUTS)],
+        figures=figures,
+        config=plain,
+        data={"name": dataset.name, "fingerprint": dataset.fingerprint()},
+        seeds=[int(plain["seed"])],
+        dtype=recipe.get("dtype"),
+    )
+    for order, bits in floors.items():
+        log.info("%s-gram: %.3f bits a token on validation", order, bits)
+    log.info("validation: %s", ", ".join(f"{key}={value:.4f}" for key, value in sorted(metrics.items())))
+    return {**metrics, "checkpoint": str(path), "objective": metrics.get("validation/loss")}
+
+
+def ngram_floors(trained: Pretrained, orders: list[int]) -> dict[str, float]:
+    """Measure n-gram models of the training tokens on the validation tokens, in bits a token."""
+    if not orders or not hasattr(trained.parts.tokenizer, "vocab_size"):
+        return {}
+    train = token_rows(trained.encoded, trained.split.train, most_tokens=_NGRAM_TOKENS)
+    held_out = token_rows(trained.encoded, trained.split.validation, most_tokens=_NGRAM_TOKENS // 10)
+    size = trained.parts.tokenizer.vocab_size
+    return {str(order): NGramModel(order, size).fit(train).bits_per_token(held_out) for order in orders}
+
+
+def language_figures(
+    trained: Pretrained, dataset: Dataset, floors: dict[str, float], seed: int
+) -> list[Figure]:
+    """Give the card's figures: bits a token on validation, beside the best n-gram where it sees as much."""
+    loss = trained.metrics.get("validation/loss")
+    if loss is None or not math.isfinite(loss):
+        return []
+    # An n-gram reads from the left alone; only a causal model is compared with it.
+    best = min(floors, key=lambda order: floors[order]) if floors and trained.objective.causal else None
+    return [
+        Figure(
+            metric="bits_per_token",
+            value=loss / math.log(2),
+            data=dataset.name,
+            split=f"{trained.split.method}; validation part",
+            seeds=(seed,),
+            records=len(trained.split.validation),
+            baseline=None if best is None else floors[best],
+            baseline_name=None if best is None else f"{best}-gram",
+        )
+    ]
+
+
+def training_data(dataset: Dataset, records: int) -> TrainingData:
+    """Describe a dataset for the card."""
+    return TrainingData(
+        name=dataset.name, licence=dataset.licence.name, citation=dataset.citation, records=records
+    )
