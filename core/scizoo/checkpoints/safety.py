@@ -269,5 +269,5 @@ def _refuse_remote_code(folder: Path) -> None:
 
 
 def _fetches_kernel(key: str, value: Any) -> bool:
-    """Whether a config names an attention or expert kernel of the hub, which transformers would fetch and run."""
+    """Whether a config names a kernel on the hub, which transformers would fetch and run."""
     return key.endswith("_implementation") and "/" in str(value)
