@@ -14,7 +14,7 @@ import pytest
 from safetensors.numpy import save_file
 
 from scizoo.checkpoints import migrations
-from scizoo.checkpoints.manifest import Manifest, portable, read_manifest
+from scizoo.checkpoints.manifest import Manifest, portable, portable_text, read_manifest
 from scizoo.checkpoints.migrations import FORMAT_VERSION, migrate
 from scizoo.checkpoints.safety import SUMS, check_folder, write_sums
 from scizoo.errors import CheckpointError
@@ -299,3 +299,28 @@ def test_portable_leaves_the_machine_out() -> None:
         "name": "genomics/dna-tiny",
         "none": None,
     }
+
+
+@pytest.mark.parametrize(
+    ("command", "left"),
+    [
+        (
+            "/opt/bin/scizoo finetune a/b data.path=/home/me/x.csv seed=1",
+            "scizoo finetune a/b data.path=x.csv seed=1",
+        ),
+        (
+            "scizoo x 'data.path=/home/me/my.fa' data.files=[/a/b.fa,~/c/d.fa]",
+            "scizoo x 'data.path=my.fa' data.files=[b.fa,d.fa]",
+        ),
+        (
+            "scizoo x data.path=file:///a/b.fa checkpoint=./runs/1",
+            "scizoo x data.path=b.fa checkpoint=./runs/1",
+        ),
+        (
+            "scizoo x data.path=https://me:pw@host/a/b.fa task=a/b",
+            "scizoo x data.path=https://host/a/b.fa task=a/b",
+        ),
+    ],
+)
+def test_commands_on_cards_leave_the_machine_out(command: str, left: str) -> None:
+    assert portable_text(command) == left

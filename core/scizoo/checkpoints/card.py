@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from scizoo.checkpoints.licences import check_licence, hub_fields
+from scizoo.checkpoints.manifest import portable, portable_text
 from scizoo.errors import CheckpointError
 
 
@@ -270,7 +271,7 @@ def _training_data(card: Card) -> str:
         count = f", {data.records:,} records" if data.records is not None else ""
         where = f", {data.url}" if data.url else ""
         cite = f"\n  Cite: {data.citation}" if data.citation else ""
-        lines.append(f"- **{data.name}**{count}{where}. Licence: {data.licence}.{cite}")
+        lines.append(f"- **{portable(data.name)}**{count}{where}. Licence: {data.licence}.{cite}")
     return "## Training data\n\n" + "\n".join(lines)
 
 
@@ -337,7 +338,7 @@ def _how_to_load(card: Card, facts: CardFacts) -> str:
 
 
 def _how_to_reproduce(card: Card, facts: CardFacts) -> str:
-    command = f"```bash\n{card.command}\n```\n\n" if card.command else ""
+    command = f"```bash\n{portable_text(card.command)}\n```\n\n" if card.command else ""
     seeds = ", ".join(map(str, facts.seeds)) or "none recorded"
     versions = ", ".join(f"{name} {version}" for name, version in facts.versions.items())
     return (

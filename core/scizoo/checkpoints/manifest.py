@@ -17,6 +17,8 @@ FILE_NAME = "scizoo.json"
 # Keys that say where something ran, not what was run.
 _MACHINE_KEYS = frozenset({"run_dir", "cache", "cache_dir", "output_dir", "hydra"})
 _ABSOLUTE = re.compile(r"^(?:file://|/|~|[A-Za-z]:[\\/]|\\\\)")
+# A path inside a command: at its start, or after a space, quote, "=", "[" or ",".
+_PATH_IN_TEXT = re.compile(r"(?:(?<=[=\s'\"\[,])|^)(?:file://)?[/~](?:[^\s'\",\]]*/)?(?=[^\s/])")
 _USERINFO = re.compile(r"(?<=://)[^/@\s]+@")
 
 
@@ -182,3 +184,8 @@ def portable(value: Any) -> Any:
             return re.split(r"[\\/]", value.rstrip("\\/"))[-1]
         return _USERINFO.sub("", value)
     return value
+
+
+def portable_text(text: str) -> str:
+    """Leave the folders of this machine out of a command: of an absolute path the last name stays."""
+    return _USERINFO.sub("", _PATH_IN_TEXT.sub("", text))
