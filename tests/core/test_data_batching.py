@@ -398,3 +398,31 @@ def test_lightning_resumes_in_and_between_epochs(tmp_path, workers):
     for stop in (per_epoch + 1, 2 * per_epoch):
         resumed = fit(tmp_path / f"from{stop}", 4 * per_epoch, tmp_path / "whole" / f"{stop}.ckpt")
         assert resumed == whole[stop:]
+
+
+@pytest.mark.slow
+def test_lightning_evaluates_and_predicts_every_window():
+    import lightning.pytorch as pl
+
+    class Echo(pl.LightningModule):
+        def test_step(self, batch, number):
+            self.tested.append(batch["index"])
+
+        def predict_step(self, batch, number):
+            return batch["index"]
+
+    data = encoded(views=lambda t: [t, t[::-1]])
+    module = DataModule(data, np.arange(60), split_of(60), batch_size=8)
+    echo = Echo()
+    echo.tested = []
+    trainer = pl.Trainer(
+        accelerator="cpu",
+        logger=False,
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        use_distributed_sampler=False,
+    )
+    trainer.test(echo, datamodule=module, verbose=False)
+    assert sorted(torch.cat(echo.tested).tolist()) == data.windows_of(np.arange(50, 60)).tolist()
+    predicted = torch.cat(trainer.predict(echo, datamodule=module))
+    assert sorted(predicted.tolist()) == list(range(len(data)))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import multiprocessing
 import os
@@ -16,13 +17,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from scizoo.data.cache import cache_key
+from scizoo.data.cache import StoreWriter, cache_key
 from scizoo.data.encoding import Context, EncodedDataset, encode_records
 from scizoo.data.ragged import Ragged
 from scizoo.data.records import Dataset, Record
 from scizoo.data.tokenizer import TokenTokenizer
 from scizoo.data.windows import WindowTable
-from scizoo.errors import ConfigError, DataError
+from scizoo.errors import ConfigError, DataError, MachineError
 
 
 class Letters(TokenTokenizer):
@@ -237,6 +238,20 @@ def test_a_damaged_cache_is_built_again(tmp_path, damage):
 def test_a_failed_build_leaves_nothing(tmp_path):
     with pytest.raises(DataError):
         encode_records(texts("abc", "1!"), Letters(), context=Context(8), cache=tmp_path, key="k")
+    assert [p.name for p in tmp_path.iterdir() if not p.name.endswith(".lock")] == []
+
+
+def test_a_full_disk_is_the_machines_fault_and_leaves_nothing(tmp_path, monkeypatch):
+    append = StoreWriter._append
+
+    def full(writer, name, values):
+        if writer._rows:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        append(writer, name, values)
+
+    monkeypatch.setattr(StoreWriter, "_append", full)
+    with pytest.raises(MachineError, match="the disk is full"):
+        encode_lines(tmp_path)
     assert [p.name for p in tmp_path.iterdir() if not p.name.endswith(".lock")] == []
 
 

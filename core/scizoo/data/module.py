@@ -105,7 +105,8 @@ class ResumableLoader(StatefulDataLoader):
         # Made at once, not at the first batch: a state that was loaded must be in place by then.
         iterator = super().__iter__()
         sampler = self.batch_sampler
-        assert isinstance(sampler, WindowSampler)
+        if not isinstance(sampler, WindowSampler):  # Lightning wraps it for prediction, in a fixed order
+            return iterator
         return self._through(iterator, sampler, sampler.epoch)
 
     @staticmethod

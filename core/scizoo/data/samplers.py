@@ -8,74 +8,17 @@ from (seed, epoch, position).
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from bisect import bisect_left, insort
 from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 
+from scizoo.data.packing import pack
+from scizoo.data.slots import Slots
 from scizoo.errors import ConfigError
 
 _BUFFER_BATCHES = 32  # batches that are sorted together: more pads less and shuffles less
 _GRID = 1.1  # neighbouring length classes when batches are cut by tokens: bounds their padding
-
-
-class Slots:
-    """Places in an epoch, each filled by one window.
-
-    Where records have several views, the j-th windows of all views of a record share one place, and
-    each epoch draws which view fills it. Its size is that of the longest of them, so that the layout
-    of batches holds for every draw.
-
-    Parameters
-    ----------
-    lengths : ndarray of int, shape (all windows,)
-    windows : ndarray of int, optional
-        The windows to draw from; all by default.
-    records, views : ndarray of int, shape (all windows,), optional
-        Record and view of each window; without them every window has its own place.
-    """
-
-    def __init__(
-        self,
-        lengths: np.ndarray,
-        windows: np.ndarray | None = None,
-        records: np.ndarray | None = None,
-        views: np.ndarray | None = None,
-    ):
-        self.lengths = np.asarray(lengths)
-        self.windows = (
-            np.arange(len(self.lengths)) if windows is None else np.asarray(windows, dtype=np.int64)
-        )
-        self._views: np.ndarray | None = None
-        if records is None or views is None or not len(self.windows) or not views[self.windows].any():
-            self.sizes = self.lengths[self.windows].astype(np.int64)
-            return
-        record, self._views = records[self.windows], views[self.windows].astype(np.int64)
-        _, self._record = np.unique(record, return_inverse=True)
-        self._view_counts = np.zeros(int(self._record.max()) + 1, dtype=np.int64)
-        np.maximum.at(self._view_counts, self._record, self._views + 1)
-        # The rank of each window among those of its record and view.
-        order = np.lexsort((self.windows, self._views, self._record))
-        new = np.ones(len(order), dtype=bool)
-        new[1:] = (np.diff(self._record[order]) != 0) | (np.diff(self._views[order]) != 0)
-        starts = np.flatnonzero(new)
-        rank = np.empty(len(order), dtype=np.int64)
-        rank[order] = np.arange(len(order)) - np.repeat(starts, np.diff(np.append(starts, len(order))))
-        key = self._record * (int(rank.max()) + 1) + rank
-        _, self._slot = np.unique(key, return_inverse=True)
-        self.sizes = np.zeros(int(self._slot.max()) + 1, dtype=np.int64)
-        np.maximum.at(self.sizes, self._slot, self.lengths[self.windows])
-
-    def fill(self, generator: np.random.Generator) -> np.ndarray:
-        """Draw the window of each place; -1 where the drawn view has fewer windows."""
-        if self._views is None:
-            return self.windows
-        drawn = np.floor(generator.random(len(self._view_counts)) * self._view_counts).astype(np.int64)
-        chosen = self._views == drawn[self._record]
-        filled = np.full(len(self.sizes), -1, dtype=np.int64)
-        filled[self._slot[chosen]] = self.windows[chosen]
-        return filled
 
 
 class WindowSampler(ABC):
@@ -325,7 +268,7 @@ class PackingSampler(WindowSampler):
         cursor = dict(zip(values.tolist(), starts.tolist()))
         pieces: list[np.ndarray] = []
         widths: list[np.ndarray] = []
-        for pattern, count in _pack(dict(zip(values.tolist(), counts.tolist())), self.tokens_per_batch):
+        for pattern, count in pack(dict(zip(values.tolist(), counts.tolist())), self.tokens_per_batch):
             columns = []
             for size, many in pattern:
                 taken = np.arange(cursor[size], cursor[size] + many * count)
@@ -366,42 +309,3 @@ def _divide(offsets: np.ndarray, world_size: int) -> np.ndarray:
             break
         cuts.insert(largest + 1, int(cuts[largest] + widths[largest] // 2))
     return np.asarray(cuts, dtype=np.int64)
-
-
-def _pack(histogram: dict[int, int], budget: int) -> list[tuple[tuple[tuple[int, int], ...], int]]:
-    """Pack lengths into bins of `budget`: a list of (((length, how many), ...), how many such bins)."""
-    Pattern = tuple[tuple[int, int], ...]
-    open_bins: dict[int, list[tuple[Pattern, int]]] = {}
-    rooms: list[int] = []  # sorted keys of open_bins
-    done: list[tuple[Pattern, int]] = []
-
-    def put(pattern: Pattern, room: int, count: int) -> None:
-        if room == 0:
-            done.append((pattern, count))
-        elif count:
-            if room not in open_bins:
-                insort(rooms, room)
-            open_bins.setdefault(room, []).append((pattern, count))
-
-    for size in sorted(histogram, reverse=True):
-        left = histogram[size]
-        while left:
-            at = bisect_left(rooms, size)
-            if at == len(rooms):
-                # Fresh bins take as many of this size as fit; what remains shares one more.
-                fit = budget // size
-                if left >= fit:
-                    put(((size, fit),), budget - fit * size, left // fit)
-                if left % fit:
-                    put(((size, left % fit),), budget - left % fit * size, 1)
-                break
-            room = rooms[at]
-            pattern, count = open_bins[room].pop()
-            if not open_bins[room]:
-                del open_bins[room], rooms[at]
-            fit = min(room // size, left)
-            used = min(count, left // fit)
-            put(pattern, room, count - used)
-            put((*pattern, (size, fit)), room - fit * size, used)
-            left -= used * fit
-    return done + [entry for entries in open_bins.values() for entry in entries]

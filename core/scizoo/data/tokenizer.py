@@ -129,4 +129,7 @@ def load_tokenizer(folder: Path) -> Tokenizer:
     kind = get_class(target)
     if not (isinstance(kind, type) and issubclass(kind, Tokenizer)):
         raise CheckpointError(f"{path} names '{target}', which is not a tokenizer.")
-    return kind.from_settings(settings, Path(folder))
+    try:
+        return kind.from_settings(settings, Path(folder))
+    except (TypeError, OSError) as error:
+        raise CheckpointError(f"{path}: {target} cannot be built from these settings: {error}") from error
