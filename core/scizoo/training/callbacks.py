@@ -223,7 +223,15 @@ class RestoreBest(pl.Callback):
         if not path or not Path(path).exists():
             return
         saved = torch.load(path, map_location="cpu", weights_only=True)
-        trainer.strategy.load_model_state_dict(saved, strict=True)
+        if pl_module.device_mesh is None:
+            pl_module.load_state_dict(saved["state_dict"], strict=True)
+        else:
+            from torch.distributed.checkpoint.state_dict import StateDictOptions, set_model_state_dict
+
+            # Under sharding the strategy's own loading does nothing outside a resumed run.
+            set_model_state_dict(
+                pl_module, saved["state_dict"], options=StateDictOptions(full_state_dict=True, strict=True)
+            )
         score = self.checkpoint.best_model_score
         best = {
             "metric": self.checkpoint.monitor,

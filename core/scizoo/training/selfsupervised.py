@@ -75,7 +75,7 @@ def pretrain(cfg: Mapping[str, Any], dataset: Dataset, *, run_dir: Path, cache: 
     ----------
     cfg : mapping
         A composed config; read are ``backbone``, ``tokenizer``, ``checkpoint``, ``context``,
-        ``augment``, ``split`` (``fractions`` and ``seed``), ``objective``, ``batching``,
+        ``augment``, ``split`` (``fractions`` and ``seed``), ``head`` (the objective), ``batching``,
         ``optimizer``, ``schedule``, ``trainer``, ``precision``, ``logger``, ``callbacks`` and ``seed``.
     dataset : Dataset
         The corpus.
@@ -122,7 +122,7 @@ def pretrain(cfg: Mapping[str, Any], dataset: Dataset, *, run_dir: Path, cache: 
         len(split.validation),
         len(encoded),
     )
-    objective = build_objective(to_plain(cfg["objective"]), parts.backbone, parts.tokenizer)
+    objective = build_objective(to_plain(cfg["head"]), parts.backbone, parts.tokenizer)
     parts.backbone.requires_grad_(True)
     module = ScizooModule(
         parts.backbone, objective, optimizer=cfg["optimizer"], schedule=cfg["schedule"], seed=seed

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from scizoo.checkpoints.adapters import has_adapters
 from scizoo.data.cache import cache_key
 from scizoo.data.encoding import EncodedDataset, encode_records
 from scizoo.data.module import DataModule
@@ -21,7 +22,7 @@ from scizoo.data.splits import Split
 from scizoo.data.task import TaskData
 from scizoo.models.backbones import Backbone
 from scizoo.models.heads import Head
-from scizoo.training.adapt import AdaptReport, apply_adapt, has_lora, merge_lora
+from scizoo.training.adapt import AdaptReport, apply_adapt, merge_lora
 from scizoo.training.build import ModelParts, build_head
 from scizoo.training.features import FeatureBackbone, cached_features, can_cache
 from scizoo.training.joint import JointModel
@@ -165,7 +166,7 @@ def fit_task(
         record_names=lambda windows: _names(encoded, windows),
     )
     fit(trainer, module, data_module(cfg, parts, source, data.targets, split, seed=seed))
-    if has_lora(parts.backbone) and cfg["adapt"].get("merge", True):
+    if has_adapters(parts.backbone) and cfg["adapt"].get("merge", True):
         merge_lora(parts.backbone)
     best = module.best or {}
     return Fitted(

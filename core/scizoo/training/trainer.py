@@ -14,6 +14,7 @@ import lightning.pytorch as pl
 import torch
 from lightning.pytorch.callbacks import EarlyStopping, LearningRateMonitor, ModelCheckpoint, ProgressBar
 from lightning.pytorch.loggers import Logger
+from lightning.pytorch.strategies import ModelParallelStrategy
 from lightning.pytorch.utilities.exceptions import MisconfigurationException
 
 from scizoo.errors import ConfigError, MachineError, did_you_mean
@@ -202,6 +203,8 @@ def _quieten() -> None:
         ".*resumed from a checkpoint that ended before the epoch ended.*",
         ".*module\\(s\\) in eval mode at the start of training.*",  # a frozen backbone is meant to be
         ".*set_vital.*deprecated.*",
+        ".*`isinstance\\(treespec, LeafSpec\\)` is deprecated.*",
+        ".*It is recommended to use `self.log\\(.*sync_dist=True.*",  # the metrics are reduced already
     ):
         warnings.filterwarnings("ignore", message=message)
 
@@ -373,11 +376,19 @@ def _strategy(name: Any) -> Any:
     if name in (None, "auto"):
         return "auto"
     if name == "fsdp":
-        from lightning.pytorch.strategies import ModelParallelStrategy
-
         # One whole file per checkpoint, so that best and last are read like any other run's.
-        return ModelParallelStrategy(save_distributed_checkpoint=False)
+        return FullySharded(save_distributed_checkpoint=False)
     return name
+
+
+class FullySharded(ModelParallelStrategy):
+    """FSDP2 over every device; Lightning's own default divides layers, not data, within a machine."""
+
+    def setup_environment(self) -> None:
+        """Make a mesh with one data-parallel rank a process."""
+        self._data_parallel_size = self.num_processes * self.num_nodes
+        self._tensor_parallel_size = 1
+        super().setup_environment()
 
 
 def _plain(node: Any) -> dict[str, Any]:
