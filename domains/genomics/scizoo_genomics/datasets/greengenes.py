@@ -18,8 +18,8 @@ SEQUENCES = "package:qiime_default_reference!gg_13_8_otus/rep_set/97_otus.fasta"
 TAXONOMY = "package:qiime_default_reference!gg_13_8_otus/taxonomy/97_otu_taxonomy.txt"
 LICENCE = Licence("CC-BY-SA-3.0")
 CITATION = (
-    "McDonald et al. (2012) An improved Greengenes taxonomy with explicit ranks for ecological and "
-    "evolutionary analyses of bacteria and archaea. ISME J 6:610-618 (Greengenes 13_8, 97% OTUs, CC BY-SA 3.0)"
+    "McDonald et al. (2012) An improved Greengenes taxonomy with explicit ranks for ecological "
+    "and evolutionary analyses of bacteria and archaea. ISME J 6:610-618 (Greengenes 13_8, 97% OTUs)"
 )
 RANKS = ("domain", "phylum", "class", "order", "family", "genus", "species")
 

@@ -69,7 +69,7 @@ class CodonTokenizer(LookupTokenizer):
                 row = int(np.searchsorted(offsets, early[0], side="right")) - 1
                 codon = int(early[0] - offsets[row]) - min(self._lead, len(inputs[row])) + 1
                 raise DataError(
-                    f"Input {row} has a stop ({self.vocab[int(ids[early[0]])]}) at codon {codon}, not its last.",
+                    f"Input {row} has a stop ({self.vocab[int(ids[early[0]])]}) at codon {codon}.",
                     expected="an open reading frame",
                     remedy="check tokenizer.frame and tokenizer.genetic_code, or set tokenizer.stops=keep.",
                 )
