@@ -177,11 +177,23 @@ class Overrides:
                     _check_option(key, choice)
         return cls(verb, name, parsed, sweep)
 
-    @property
-    def words(self) -> list[str]:
-        """The overrides as Hydra reads them, the name among them."""
-        named = [] if self.name is None else [f"{group_of(self.verb)}={self.name}"]
-        return named + [override.input_line or "" for override in self.parsed]
+    def sweep_words(self, without: str) -> list[str]:
+        """Return the words for Hydra's sweeper, but for the key `without`.
+
+        Hydra first composes a sweep without its choices. A key that only the chosen tasks or options
+        have would then be unknown, so it is made a choice of one.
+        """
+        groups = plugins.groups()
+        chosen = any(o.is_sweep_override() and o.key_or_group in groups for o in self.parsed)
+        words = [] if self.name is None else [f"{group_of(self.verb)}={self.name}"]
+        for override in self.parsed:
+            key, word = override.key_or_group, override.input_line or ""
+            alone = override.is_sweep_override() or override.is_delete() or _is_hydra(key) or key in groups
+            if chosen and not alone:
+                word = f"{override.get_key_element()}=choice({override.get_value_string()})"
+            if key != without:
+                words.append(word)
+        return words
 
     def compose(self) -> DictConfig:
         """Compose the config (of the first combination, in a sweep).

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hydra.core.config_search_path import ConfigSearchPath
 from hydra.plugins.search_path_plugin import SearchPathPlugin
 
-from scizoo.plugins import conf_dirs, user_conf_dirs
+from scizoo import plugins
 
 
 class ScizooSearchPath(SearchPathPlugin):
@@ -13,10 +13,9 @@ class ScizooSearchPath(SearchPathPlugin):
 
     def manipulate_search_path(self, search_path: ConfigSearchPath) -> None:
         """Put the user's folders first, then what is there, then the core and the domains."""
-        known = {element.path for element in search_path.get_path()}
-        for folder in reversed(user_conf_dirs):
+        known = {(element.path or "").removeprefix("file://") for element in search_path.get_path()}
+        for folder in reversed(plugins.user_conf_dirs):
             search_path.prepend("scizoo-user", f"file://{folder}")
-        for folder in conf_dirs():
-            path = f"file://{folder}"
-            if folder not in user_conf_dirs and path not in known:
-                search_path.append("scizoo", path)
+        for folder in plugins.conf_dirs():
+            if folder not in plugins.user_conf_dirs and str(folder) not in known:
+                search_path.append("scizoo", f"file://{folder}")

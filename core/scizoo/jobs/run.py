@@ -8,7 +8,6 @@ import json
 import logging
 import numbers
 import os
-import re
 import shlex
 import sys
 import warnings
@@ -139,6 +138,8 @@ def new_run_dir(given: str | None, verb: str, name: str) -> Path:
             folder.parent.mkdir(parents=True, exist_ok=True)
             if given and folder.is_dir() and not any(folder.iterdir()):
                 return folder
+            while not (given or shared) and folder.exists():
+                folder = folder.with_name(f"{folder.name}x")
             folder.mkdir(exist_ok=follower)
         except FileExistsError as error:
             raise ConfigError(
@@ -265,7 +266,7 @@ def _sweep(verb: str, cfg: DictConfig, overrides: Overrides, command: Command) -
     """Hand a sweep to Hydra's sweeper and launcher."""
     import hydra
 
-    words = [word for word in overrides.words if not re.match(r"\+*run_dir=", word)]
+    words = overrides.sweep_words("run_dir")
     folder = new_run_dir(cfg.get("run_dir"), verb, overrides.name or "sweep")
     write_text(folder / "command.txt", shlex.join(["scizoo", verb, *command.overrides, "-m"]) + "\n")
     settings = [
