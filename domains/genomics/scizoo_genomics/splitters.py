@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from scizoo.data.records import Record
-from scizoo.data.splits import GroupSplitter, Split, Splitter
+from scizoo.data.splits import GivenSplitter, GroupSplitter, Split, Splitter
 from scizoo.errors import DataError
 from scizoo_genomics.clusters import homology_clusters
 
@@ -116,6 +116,60 @@ class HomologySplitter(Splitter):
                 f"(Jaccard {self.threshold:g} or more, either strand); no cluster is in two parts"
             ),
         )
+
+
+class SequenceSplitter(Splitter):
+    """Takes the safest split that the data allow.
+
+    The parts that the data state, where every record states one (a column, or files named train and
+    test); else whole groups, where records name them; else homology clusters. The report says which.
+
+    Parameters
+    ----------
+    fractions : sequence of three floats
+        Shares of train, validation and test.
+    seed : int
+    stratify : bool
+        Whether each class has groups in every part, where it has enough of them.
+    validation : float
+        Of stated parts without a validation part: the share of train that becomes one.
+    k, threshold
+        Of the homology clusters; see :class:`HomologySplitter`.
+    """
+
+    def __init__(
+        self,
+        fractions: Sequence[float] = (0.8, 0.1, 0.1),
+        seed: int = 0,
+        stratify: bool = True,
+        validation: float = 0.1,
+        k: int = 11,
+        threshold: float = 0.3,
+    ):
+        self.fractions, self.seed, self.stratify = tuple(fractions), seed, stratify
+        self.validation, self.k, self.threshold = validation, k, threshold
+
+    def split(self, records: Sequence[Record]) -> Split:
+        """Split the records; see the class.
+
+        Raises
+        ------
+        DataError
+            When a part would be empty.
+        """
+        shared: dict[str, Any] = {"fractions": self.fractions, "seed": self.seed, "stratify": self.stratify}
+        stated = sum(record.meta.get("split") is not None for record in records)
+        if records and stated == len(records):
+            return GivenSplitter(validation=self.validation, seed=self.seed).split(records)
+        if stated:
+            lacking = next(record for record in records if record.meta.get("split") is None)
+            raise DataError(
+                f"record '{lacking.id}' ({lacking.source}) states no part, but {stated} others do.",
+                expected="train, validation or test for every record, or for none",
+            )
+        if any(record.group is not None for record in records):
+            return GroupSplitter(**shared).split(records)
+        return HomologySplitter(k=self.k, threshold=self.threshold, **shared).split(records)
 
 
 def _joined(clusters: list[int], names: list[str | None]) -> list[int]:

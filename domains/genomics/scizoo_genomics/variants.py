@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -204,22 +204,41 @@ def score_variants(
 
 
 class VariantEffect:
-    """What the task variant-effect does with a language model; named in its config.
+    """The predictor of the task variant-effect: a language model's scores of the variants of a VCF file.
 
     Parameters
     ----------
+    variants : Variants
+        The data.
     strands : {"both", "forward", "reverse"}
         Which strands are scored and averaged.
     batch : int
         Variants scored at once.
     """
 
-    columns: Sequence[str] = COLUMNS
+    def __init__(self, variants: Variants, strands: Strands = "both", batch: int = 16):
+        self.variants, self.strands, self.batch = variants, strands, batch
 
-    def __init__(self, strands: Strands = "both", batch: int = 64):
-        self.strands, self.batch = strands, batch
+    @property
+    def rejections(self) -> RejectionLog:
+        """The variants that could not be scored, and why."""
+        return self.variants.rejections
 
-    def __call__(self, log_likelihood: LogLikelihood, records: Iterable[Record]) -> Iterator[dict[str, Any]]:
-        """Yield a row a variant; see :func:`score_variants`."""
-        pairs = (record.input for record in records)
-        return score_variants(log_likelihood, pairs, strands=self.strands, batch=self.batch)
+    def predict(self, model: Any) -> Any:
+        """Score every variant.
+
+        Parameters
+        ----------
+        model : scizoo.api.Model
+            A causal or masked language model; anything with ``score(sequences)``.
+
+        Returns
+        -------
+        pandas.DataFrame
+            Columns ``chrom``, ``pos``, ``id``, ``ref``, ``alt``, ``score``.
+        """
+        import pandas as pd
+
+        pairs = (record.input for record in self.variants)
+        rows = score_variants(model.score, pairs, strands=self.strands, batch=self.batch)
+        return pd.DataFrame(rows, columns=list(COLUMNS))

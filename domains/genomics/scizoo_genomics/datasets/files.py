@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Iterator, Sequence
 from functools import cached_property
@@ -61,6 +62,9 @@ class SequenceFiles(SequenceDataset):
         genes of a GFF3 file.
     keep_mask : bool
         Whether to note the soft-masked share of FASTA sequences in ``meta["soft_masked"]``.
+    contradictions : {"refuse", "leave_out"}
+        What becomes of sequences that stand under different targets: the run refuses them by name, or all of
+        them are left out and counted. The files are then read twice.
     max_rejected : float
         The share of records that may be unreadable.
     cache : Path, optional
@@ -83,6 +87,7 @@ class SequenceFiles(SequenceDataset):
         intervals: str | Path | None = None,
         feature: str | None = None,
         keep_mask: bool = False,
+        contradictions: str = "refuse",
         max_rejected: float = 0.01,
         cache: Path | None = None,
     ):
@@ -101,6 +106,9 @@ class SequenceFiles(SequenceDataset):
         self.labels, self.labels_id = labels, labels_id
         self.reference, self.intervals = reference, intervals
         self.feature, self.keep_mask = feature, keep_mask
+        if contradictions not in ("refuse", "leave_out"):
+            raise ConfigError(f"data.contradictions is '{contradictions}'.", expected="refuse or leave_out")
+        self.contradictions = contradictions
         try:
             self._header = re.compile(header_pattern) if header_pattern else None
         except re.error as error:
@@ -126,6 +134,7 @@ class SequenceFiles(SequenceDataset):
             "header_pattern": self._header.pattern if self._header else None,
             "feature": self.feature,
             "keep_mask": self.keep_mask,
+            "contradictions": self.contradictions,
         }
 
     def fingerprint(self) -> str:
@@ -137,15 +146,33 @@ class SequenceFiles(SequenceDataset):
 
     def records(self) -> Iterator[Record]:
         """Yield the records; what is no DNA or RNA is told to ``rejections``."""
+        self.left_out.clear()
+        if self.contradictions == "refuse" or self.target is None:
+            yield from self._read(self.rejections)
+            return
+        targets: dict[bytes, Any] = {}
+        doubtful: set[bytes] = set()
+        for record in self._read(RejectionLog()):
+            key = _digest(record.input)
+            if targets.setdefault(key, record.target) != record.target:
+                doubtful.add(key)
+        for record in self._read(self.rejections):
+            if _digest(record.input) in doubtful:
+                self.left_out["whose sequence stands under different targets"] += 1
+            else:
+                yield record
+        self._say_left_out()
+
+    def _read(self, log: RejectionLog) -> Iterator[Record]:
         labels = self._read_labels()
         parts = self._parts_by_name()
         several = len(self.files) > 1
         for file in self.files:
-            for entry in _not_proteins(self._entries(file), self.rejections, file):
+            for entry in _not_proteins(self._entries(file, log), log, file):
                 fields = {"file": _stem(file), **entry.fields}
                 if labels is not None:
                     if entry.id not in labels:
-                        self.rejections.reject(entry.source, entry.id, f"no row of {self.labels} has its id")
+                        log.reject(entry.source, entry.id, f"no row of {self.labels} has its id")
                         continue
                     fields |= labels[entry.id]
                 if self._header is not None:
@@ -154,7 +181,7 @@ class SequenceFiles(SequenceDataset):
                 lacking = [name for name in self._named() if name not in fields]
                 if lacking:
                     reason = f"has no '{lacking[0]}': {did_you_mean(lacking[0], fields)}"
-                    self.rejections.reject(entry.source, entry.id, reason)
+                    log.reject(entry.source, entry.id, reason)
                     continue
                 yield self._record(entry, fields, several, parts.get(file))
 
@@ -176,12 +203,12 @@ class SequenceFiles(SequenceDataset):
         targets = self.target if isinstance(self.target, list) else [self.target]
         return [name for name in (*targets, self.group, self.split) if name]
 
-    def _entries(self, file: Path) -> Iterator[Entry]:
+    def _entries(self, file: Path, log: RejectionLog) -> Iterator[Entry]:
         if self.intervals is not None:
             assert self.reference is not None
             genome = Reference(resolve(self.reference, self.cache))
             try:
-                yield from read_intervals(file, genome, self.rejections, feature=self.feature)
+                yield from read_intervals(file, genome, log, feature=self.feature)
             finally:
                 genome.close()
         elif sequence_format(file) == "table":
@@ -194,11 +221,9 @@ class SequenceFiles(SequenceDataset):
                     for key, name in (("group", self.group), ("split", self.split))
                     if name
                 }
-            yield from read_table_entries(file, self.rejections, self.input, self.id, checks)
+            yield from read_table_entries(file, log, self.input, self.id, checks)
         else:
-            yield from read_sequences(
-                file, self.rejections, feature=self.feature or "record", keep_mask=self.keep_mask
-            )
+            yield from read_sequences(file, log, feature=self.feature or "record", keep_mask=self.keep_mask)
 
     def _read_labels(self) -> dict[str, dict[str, Any]] | None:
         if self.labels is None:
@@ -226,6 +251,10 @@ class SequenceFiles(SequenceDataset):
             for file, match in found.items()
             if match is not None
         }
+
+
+def _digest(sequence: str) -> bytes:
+    return hashlib.blake2b(sequence.encode("ascii"), digest_size=16).digest()
 
 
 def _not_proteins(entries: Iterator[Entry], log: RejectionLog, file: Path) -> Iterator[Entry]:
