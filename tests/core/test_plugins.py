@@ -22,10 +22,18 @@ def test_a_plugin_is_found_with_its_configs_and_face(make_plugin):
 
 def test_finding_configs_imports_no_plugin(make_plugin):
     make_plugin("toy", face="raise RuntimeError('imported')\n")
-    code = "import sys; from scizoo.plugins import options; print(options('task'), 'scizoo_toy' in sys.modules)"
+    code = (
+        "import sys, scizoo.plugins as p; print(p.options('task'), 'scizoo_toy' in sys.modules)"
+    )
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
     assert "toy/sum" in out
     assert out.endswith(" False\n")
+
+
+FACE = """from scizoo.domain import Domain
+
+DOMAIN = Domain(name="{name}", summary="", package="scizoo_bad")
+"""
 
 
 @pytest.mark.parametrize(
@@ -35,11 +43,7 @@ def test_finding_configs_imports_no_plugin(make_plugin):
         ("1 / 0\n", "ZeroDivisionError"),
         ("DOMAIN = 3\n", "not a scizoo.domain.Domain"),
         ("", "DOMAIN"),
-        (
-            "from scizoo.domain import Domain\n"
-            "DOMAIN = Domain(name='tool', summary='', package='scizoo_bad')\n",
-            "'tool'",
-        ),
+        (FACE.replace('name="{name}"', 'name="tool"'), "'tool'"),
     ],
 )
 def test_a_broken_plugin_leaves_the_others_alone(make_plugin, face, problem):

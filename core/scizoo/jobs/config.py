@@ -61,7 +61,7 @@ def _arguments(command: Command) -> tuple[str, str, Path | None]:
 
 
 def _known_verb(verb: str) -> None:
-    from scizoo.cli import JOBS
+    from scizoo.jobs import JOBS
 
     if verb not in JOBS:
         raise ConfigError(f"verb={verb}: {did_you_mean(verb, JOBS)}")

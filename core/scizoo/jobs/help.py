@@ -77,7 +77,7 @@ def print_help(command: Command) -> None:
     ConfigError
         When it names a task or recipe that does not exist.
     """
-    from scizoo.cli import PLAIN
+    from scizoo.jobs import PLAIN
 
     if command.verb is None:
         print(_top())
@@ -95,7 +95,7 @@ def _table(rows: list[tuple[str, str]], indent: str = "  ") -> list[str]:
 
 
 def _top() -> str:
-    from scizoo.cli import JOBS, PLAIN
+    from scizoo.jobs import JOBS, PLAIN
 
     example = next(iter(plugins.options("task")), "DOMAIN/TASK")
     return "\n".join(
@@ -123,7 +123,7 @@ def _top() -> str:
 
 
 def _verb(verb: str) -> str:
-    from scizoo.cli import JOBS
+    from scizoo.jobs import JOBS
 
     group = group_of(verb)
     known = [(entry.name, entry.summary) for entry in entries(group)]
@@ -159,7 +159,7 @@ def _named(verb: str, name: str) -> str:
     rows: list[tuple[str, str]] = []
     for key in _MAIN:
         section, _, rest = key.partition(".")
-        node = cfg._get_node(section)
+        node: Any = cfg._get_node(section)
         rows += _flat(key, node._get_node(rest) if rest else node)
     return "\n".join(
         [
