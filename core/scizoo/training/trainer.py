@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import logging
+import os
 import warnings
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
@@ -13,76 +14,30 @@ from typing import Any
 import lightning.pytorch as pl
 import torch
 from lightning.pytorch.callbacks import EarlyStopping, LearningRateMonitor, ModelCheckpoint, ProgressBar
-from lightning.pytorch.loggers import Logger
+from lightning.pytorch.plugins.environments import LightningEnvironment, SLURMEnvironment
 from lightning.pytorch.strategies import ModelParallelStrategy
 from lightning.pytorch.utilities.exceptions import MisconfigurationException
 
 from scizoo.errors import ConfigError, MachineError, did_you_mean
 from scizoo.training.callbacks import DivergenceGuard, RecordNames, RestoreBest
+from scizoo.training.loggers import build_loggers
 from scizoo.training.metrics import METRICS, metric_mode
+from scizoo.training.precision import resolve_precision
 from scizoo.training.progress import Progress
-from scizoo.training.throughput import matmul_peak
+from scizoo.training.settings import plain, refuse_unknown
 
-PRECISIONS = ("auto", "32-true", "bf16-mixed", "bf16-true", "16-mixed", "64-true")
-_CALLBACK_KEYS = (
-    "monitor",
-    "mode",
-    "checkpoint",
-    "every_n_steps",
-    "every_minutes",
-    "restore_best",
-    "early_stopping",
-    "min_delta",
-    "divergence",
-    "learning_rate",
-    "progress",
-    "progress_seconds",
-    "extra",
-)
-_DIVERGENCE_KEYS = ("factor", "patience", "every")
-
-
-def resolve_precision(cfg: Any, accelerator: str = "auto") -> str:
-    """Choose the precision of a run.
-
-    Parameters
-    ----------
-    cfg : str or mapping
-        A precision of Lightning, or ``auto``; or a mapping with it under ``value``.
-    accelerator : str
-        ``auto``, ``cpu``, ``gpu``, ...
-
-    Returns
-    -------
-    str
-        With ``auto``: bf16-mixed where the device has bfloat16 units (on a CPU: and where its matrix
-        products are measured at least a third faster than float32's), else 32-true.
-
-    Raises
-    ------
-    ConfigError
-        For an unknown precision.
-    """
-    value = str(cfg.get("value", "auto") if isinstance(cfg, Mapping) else (cfg or "auto"))
-    value = {"32": "32-true", "bf16": "bf16-mixed", "16": "16-mixed", "64": "64-true"}.get(value, value)
-    if value not in PRECISIONS:
-        raise ConfigError(f"precision={value} is unknown: {did_you_mean(value, PRECISIONS)}")
-    if value != "auto":
-        return value
-    if accelerator in ("auto", "gpu", "cuda") and torch.cuda.is_available():
-        return "bf16-mixed" if torch.cuda.is_bf16_supported(including_emulation=False) else "32-true"
-    if accelerator in ("mps",) or (accelerator == "auto" and torch.backends.mps.is_available()):
-        return "32-true"
-    return "bf16-mixed" if cpu_prefers_bf16() else "32-true"
-
-
-def cpu_prefers_bf16() -> bool:
-    """Tell whether this CPU has bfloat16 units that multiply matrices faster than its float32 ones."""
-    checks = ("_is_avx512_bf16_supported", "_is_amx_tile_supported")
-    if not any(bool(getattr(torch.cpu, name, lambda: False)()) for name in checks):
-        return False
-    single = matmul_peak("cpu", torch.float32, 0.05)
-    return matmul_peak("cpu", torch.bfloat16, 0.05) > 1.33 * single
+_CALLBACK_KEYS: dict[str, tuple[str, ...]] = {
+    "checkpoint": ("every_n_epochs", "every_n_steps", "every_minutes"),
+    "early_stopping": ("patience", "min_delta"),
+    "divergence": ("factor", "patience", "every"),
+    "learning_rate": (),
+    "progress": ("every_seconds", "mfu"),
+    "monitor": (),
+    "mode": (),
+    "restore_best": (),
+    "extra": (),
+}
+_OWN_TRAINER_KEYS = {"cluster", "requeue"}
 
 
 def monitored_metric(cfg: Mapping[str, Any]) -> str:
@@ -94,10 +49,10 @@ def monitored_metric(cfg: Mapping[str, Any]) -> str:
         A composed config: ``callbacks.monitor`` comes first, then the task's metric where it is one
         that is computed in validation, then the loss.
     """
-    wanted = _plain(cfg.get("callbacks")).get("monitor")
+    wanted = plain(cfg.get("callbacks")).get("monitor")
     if wanted:
         return wanted if str(wanted).startswith("validation/") else f"validation/{wanted}"
-    task = _plain(cfg.get("task")) or _plain(cfg.get("recipe"))
+    task = plain(cfg.get("task")) or plain(cfg.get("recipe"))
     metric, kind = task.get("metric"), str(task.get("kind"))
     return f"validation/{metric}" if metric in METRICS.get(kind, ()) else "validation/loss"
 
@@ -139,19 +94,21 @@ def build_trainer(
         For an unknown key or a combination that Lightning refuses.
     """
     run_dir = Path(run_dir)
-    settings = _plain(cfg.get("trainer"))
-    parts = _plain(cfg.get("callbacks"))
+    settings = plain(cfg.get("trainer"))
+    parts = plain(cfg.get("callbacks"))
     parameters = inspect.signature(pl.Trainer.__init__).parameters
-    _refuse_unknown("callbacks", parts, _CALLBACK_KEYS)
-    _refuse_unknown(
-        "trainer", settings, set(parameters) - {"self", "callbacks", "logger", "precision", "plugins"}
+    refuse_unknown("callbacks", parts, _CALLBACK_KEYS)
+    refuse_unknown(
+        "trainer",
+        settings,
+        set(parameters) - {"self", "callbacks", "logger", "precision", "plugins"} | _OWN_TRAINER_KEYS,
     )
     if monitor == "auto":
         monitor = monitored_metric(cfg)
     mode = mode or parts.get("mode")
 
     precision = resolve_precision(cfg.get("precision"), str(settings.get("accelerator") or "auto"))
-    bar = settings.pop("enable_progress_bar", True) is not False and parts.get("progress", True) is not False
+    bar = settings.pop("enable_progress_bar", True) is not False and _wanted(parts, "progress")
     given = any(isinstance(callback, ProgressBar) for callback in callbacks)
     assembled = build_callbacks(
         parts,
@@ -161,7 +118,9 @@ def build_trainer(
         title=title,
         record_names=record_names,
         progress=bar and not given,
+        by_steps=settings.get("check_val_every_n_epoch", 1) is None,
     )
+    plugins = _cluster(settings)
     settings["strategy"] = _strategy(settings.get("strategy"))
     options: dict[str, Any] = {
         "num_sanity_val_steps": 0,
@@ -179,9 +138,10 @@ def build_trainer(
             **options,
             precision=precision,  # type: ignore[arg-type]
             default_root_dir=str(run_dir),
+            plugins=plugins or None,
             callbacks=[*assembled, *callbacks],
             logger=build_loggers(cfg.get("logger"), run_dir),
-            enable_checkpointing=parts.get("checkpoint", True) is not False,
+            enable_checkpointing=_wanted(parts, "checkpoint"),
             enable_progress_bar=bar or given,
         )
     except (MisconfigurationException, ValueError, TypeError) as error:
@@ -218,6 +178,7 @@ def build_callbacks(
     title: str = "training",
     record_names: RecordNames | None = None,
     progress: bool = True,
+    by_steps: bool = False,
 ) -> list[pl.Callback]:
     """Build the callbacks of the ``callbacks`` group.
 
@@ -227,38 +188,35 @@ def build_callbacks(
         In the order in which they must run: the divergence guard before whatever saves.
     """
     found: list[pl.Callback] = []
-    if progress:
-        found.append(Progress(title=title, every_seconds=float(parts.get("progress_seconds") or 10)))
-    guard = parts.get("divergence", True)
-    if guard is not None and guard is not False:
-        options = dict(guard) if isinstance(guard, Mapping) else {}
-        _refuse_unknown("callbacks.divergence", options, _DIVERGENCE_KEYS)
-        found.append(DivergenceGuard(record_names=record_names, **options))
+    if progress and _wanted(parts, "progress"):
+        found.append(Progress(title=title, **_part(parts, "progress")))
+    if _wanted(parts, "divergence"):
+        found.append(DivergenceGuard(record_names=record_names, **_part(parts, "divergence")))
     if parts.get("learning_rate"):
         found.append(LearningRateMonitor(logging_interval="step"))
-    if monitor:
-        mode = mode or metric_mode(monitor)
-        if parts.get("early_stopping"):
-            found.append(
-                EarlyStopping(
-                    monitor=monitor,
-                    mode=mode,
-                    patience=int(parts["early_stopping"]),
-                    min_delta=float(parts.get("min_delta") or 0.0),
-                    # The guard stops on bad losses and says why; a metric may be undefined for an epoch.
-                    check_finite=False,
-                )
+    mode = mode or (metric_mode(monitor) if monitor else None)
+    if monitor and parts.get("early_stopping"):
+        stopping = _part(parts, "early_stopping")
+        found.append(
+            EarlyStopping(
+                monitor=monitor,
+                mode=str(mode),
+                patience=int(stopping.get("patience", 5)),
+                min_delta=float(stopping.get("min_delta", 0.0)),
+                # The guard stops on bad losses and says why; a metric may be undefined for an epoch.
+                check_finite=False,
             )
+        )
     from scizoo.config import instantiate
 
     found += [instantiate(extra) for extra in (parts.get("extra") or {}).values() if extra]
-    if parts.get("checkpoint", True) is not False:
-        found += _checkpoints(parts, run_dir, monitor, mode)
+    if _wanted(parts, "checkpoint"):
+        found += _checkpoints(parts, run_dir, monitor, mode, by_steps)
     return found
 
 
 def _checkpoints(
-    parts: Mapping[str, Any], run_dir: Path, monitor: str | None, mode: str | None
+    parts: Mapping[str, Any], run_dir: Path, monitor: str | None, mode: str | None, by_steps: bool
 ) -> list[pl.Callback]:
     folder = str(run_dir / "checkpoints")
     found: list[pl.Callback] = []
@@ -273,56 +231,21 @@ def _checkpoints(
             enable_version_counter=False,
         )
         found.append(best)
-        if parts.get("restore_best", True) is not False:
+        if _wanted(parts, "restore_best"):
             found.append(RestoreBest(best))
-    # Without validation there is no end of one, and an epoch's end takes its place.
-    when: dict[str, Any] = {"every_n_epochs": 1, "save_on_train_epoch_end": monitor is None}
-    if parts.get("every_n_steps"):
-        when = {"every_n_train_steps": int(parts["every_n_steps"])}
-    elif parts.get("every_minutes"):
-        when = {"train_time_interval": timedelta(minutes=float(parts["every_minutes"]))}
+    every = _part(parts, "checkpoint")
+    when: dict[str, Any] = {
+        "every_n_epochs": int(every.get("every_n_epochs") or 1),
+        # Where validations are counted in steps an epoch may take days.
+        "save_on_train_epoch_end": not (monitor and by_steps),
+    }
+    if every.get("every_n_steps"):
+        when = {"every_n_train_steps": int(every["every_n_steps"])}
+    elif every.get("every_minutes"):
+        when = {"train_time_interval": timedelta(minutes=float(every["every_minutes"]))}
     found.append(
         ModelCheckpoint(dirpath=folder, filename="last", save_top_k=1, enable_version_counter=False, **when)
     )
-    return found
-
-
-def build_loggers(cfg: Any, run_dir: Path) -> list[Logger]:
-    """Build the loggers of the ``logger`` group.
-
-    Parameters
-    ----------
-    cfg : mapping
-        Names to descriptions with ``_target_``; null or false leaves one out. ``save_dir`` becomes
-        the folder of this run.
-    run_dir : Path
-
-    Raises
-    ------
-    ConfigError
-        For a logger whose package is not installed, or one without ``_target_``.
-    """
-    from scizoo.config import instantiate
-
-    found: list[Logger] = []
-    for name, options in _plain(cfg).items():
-        if options is None or options is False:
-            continue
-        if not isinstance(options, Mapping) or "_target_" not in options:
-            raise ConfigError(
-                f"logger.{name} has no _target_.", expected="a logger of Lightning by its _target_"
-            )
-        given = dict(options)
-        if "save_dir" in given:
-            given["save_dir"] = str(run_dir)
-        try:
-            found.append(instantiate(given))
-        except (ModuleNotFoundError, ImportError) as error:
-            package = {"mlflow": "mlflow-skinny"}.get(name, name)
-            raise ConfigError(
-                f"logger={name} needs the package {package}, which is not installed.",
-                remedy=f"pip install {package}, or choose logger=default.",
-            ) from error
     return found
 
 
@@ -391,19 +314,38 @@ class FullySharded(ModelParallelStrategy):
         super().setup_environment()
 
 
-def _plain(node: Any) -> dict[str, Any]:
-    """Turn a config node into plain dicts; None becomes an empty one."""
-    if node is None:
+def _cluster(settings: dict[str, Any]) -> list[Any]:
+    """Choose where ranks and addresses come from; Lightning finds it out unless told."""
+    cluster = settings.pop("cluster", None)
+    requeue = settings.pop("requeue", True) is not False
+    if cluster in (None, "auto"):
+        return []
+    if cluster == "local":
+        return [LightningEnvironment()]
+    if cluster != "slurm":
+        choices = ("auto", "local", "slurm")
+        raise ConfigError(f"trainer.cluster={cluster} is unknown: {did_you_mean(str(cluster), choices)}")
+    if "SLURM_JOB_ID" not in os.environ:
+        raise ConfigError(
+            "trainer.cluster=slurm, but this is not a SLURM job.",
+            remedy="start it with srun inside sbatch, or use trainer=auto on this machine.",
+        )
+    for key, variable in (("num_nodes", "SLURM_NNODES"), ("devices", "SLURM_NTASKS_PER_NODE")):
+        if settings.get(key) in (None, "auto"):
+            found = os.environ.get(variable, "")
+            settings[key] = int(found) if found.isdigit() else 1
+    return [SLURMEnvironment(auto_requeue=requeue)]
+
+
+def _wanted(parts: Mapping[str, Any], name: str) -> bool:
+    """Tell whether a part is on: it is, unless it is null or false."""
+    value = parts.get(name, True)
+    return value is not None and value is not False
+
+
+def _part(parts: Mapping[str, Any], name: str) -> dict[str, Any]:
+    value = parts.get(name)
+    if not isinstance(value, Mapping):
         return {}
-    from omegaconf import DictConfig, OmegaConf
-
-    if isinstance(node, DictConfig):
-        plain = OmegaConf.to_container(node, resolve=True)
-        return {str(key): value for key, value in plain.items()} if isinstance(plain, dict) else {}
-    return dict(node)
-
-
-def _refuse_unknown(group: str, given: Mapping[str, Any], known: Any) -> None:
-    for key in given:
-        if key not in known:
-            raise ConfigError(f"{group}.{key} is unknown: {did_you_mean(str(key), known)}")
+    refuse_unknown(f"callbacks.{name}", value, _CALLBACK_KEYS[name])
+    return {key: option for key, option in value.items() if option is not None}
