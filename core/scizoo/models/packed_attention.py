@@ -32,6 +32,7 @@ PACKABLE = frozenset(
 )
 
 # Rows longer than this use the loop on accelerators as well: the mask takes the square of it in bytes.
+_SHORT = 256  # longest sequence for which plain attention is used on a CPU
 _LONGEST_MASK = 8192
 
 
@@ -145,6 +146,14 @@ def packed_attention_forward(
                 f"{type(module).__name__} did not receive the borders of the packed sequences.",
                 remedy="use padded batches (batching.packing=false) with this backbone.",
             )
+        if _is_short(query, key):
+            groups = query.shape[1] // key.shape[1]
+            if groups > 1:
+                key, value = key.repeat_interleave(groups, dim=1), value.repeat_interleave(groups, dim=1)
+            causal = bool(getattr(module, "is_causal", True) if is_causal is None else is_causal)
+            hides = causal and attention_mask is None and query.shape[2] > 1
+            out = _plain_attention(query, key, value, attention_mask, dropout, scaling, hides)
+            return out.transpose(1, 2).contiguous(), None
         return sdpa_attention_forward(
             module,
             query,
@@ -188,12 +197,50 @@ def _one_by_one(
         mask = None
         if window is not None and length > window:
             mask = _local(length, causal, window, q.device)
+        hides = causal and mask is None
+        if _is_short(q, k):
+            parts.append(_plain_attention(q, k, v, mask, dropout, scaling, hides))
+            continue
         parts.append(
             scaled_dot_product_attention(
-                q, k, v, attn_mask=mask, dropout_p=dropout, scale=scaling, is_causal=causal and mask is None
+                q, k, v, attn_mask=mask, dropout_p=dropout, scale=scaling, is_causal=hides
             )
         )
     return torch.cat(parts, dim=2)
+
+
+def _is_short(query: Tensor, key: Tensor) -> bool:
+    """Whether plain matrix products beat torch's fused attention: short bfloat16 sequences on a CPU.
+
+    The fused kernel's backward pass has no bfloat16 units to use there and is two to four times slower.
+    """
+    half = query.dtype == torch.bfloat16
+    return half and query.device.type == "cpu" and max(query.shape[2], key.shape[2]) <= _SHORT
+
+
+def _plain_attention(
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    mask: Tensor | None,
+    dropout: float,
+    scaling: float | None,
+    causal: bool,
+) -> Tensor:
+    """Softmax attention as it is written; the softmax in float32."""
+    scale = query.shape[-1] ** -0.5 if scaling is None else scaling
+    scores = torch.matmul(query * scale, key.transpose(-1, -2))
+    if causal:
+        hidden = torch.ones(scores.shape[-2:], dtype=torch.bool, device=scores.device).triu(
+            scores.shape[-1] - scores.shape[-2] + 1
+        )
+        scores = scores.masked_fill(hidden, float("-inf"))
+    elif mask is not None:
+        scores = scores.masked_fill(~mask, float("-inf")) if mask.dtype == torch.bool else scores + mask
+    weights = scores.softmax(dim=-1, dtype=torch.float32).to(value.dtype)
+    if mask is not None:
+        weights = torch.nan_to_num(weights)  # a row of padding alone attends to nothing
+    return torch.matmul(torch.nn.functional.dropout(weights, dropout), value)
 
 
 def packed_marker(device: torch.device) -> Tensor:
