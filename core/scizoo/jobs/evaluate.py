@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from scizoo.config import instantiate, to_plain
-from scizoo.data.splits import record_groups
+from scizoo.data.splits import PARTS, record_groups
 from scizoo.data.targets import RealTarget, record_names
 from scizoo.data.task import open_dataset, read_records
-from scizoo.errors import ConfigError
+from scizoo.errors import ConfigError, did_you_mean
 from scizoo.evaluation.contenders import output_names
 from scizoo.evaluation.intervals import estimate
 from scizoo.evaluation.metrics import applicable, default_metrics, get_metric
@@ -34,8 +34,8 @@ log = logging.getLogger(__name__)
 def run(cfg: DictConfig, run_dir: Path) -> dict[str, Any]:
     """Judge a checkpoint on labelled records and write ``metrics.json``.
 
-    With ``evaluation.part`` only that part of the task's split is judged; by default it is ``test``
-    where the task has a split and the file states none, and ``all`` judges every record.
+    ``part`` chooses the part of the task's split that is judged. By default it is every record of the
+    user's own file, and the test part of a task that brings its data.
 
     Parameters
     ----------
@@ -58,7 +58,10 @@ def run(cfg: DictConfig, run_dir: Path) -> dict[str, Any]:
         )
     records = read_records(open_dataset(plain), run_dir)
     groups = record_groups(records).astype(str)
-    part = str(plain["evaluation"].get("part") or "all")
+    own = bool((plain.get("data") or {}).get("path"))
+    part = str(plain.get("part") or ("all" if own else "test"))
+    if part not in (*PARTS, "all"):
+        raise ConfigError(f"part={part} is unknown: {did_you_mean(part, (*PARTS, 'all'))}")
     if part != "all":
         split = instantiate(plain["split"]).split(records)
         rows = np.asarray(getattr(split, part))

@@ -44,7 +44,7 @@ def run(cfg: DictConfig, run_dir: Path) -> dict[str, Any]:
     else:
         records = read_records(open_dataset(plain), run_dir)
         table = model.predict_df(records, batch_size=int(plain["batching"].get("eval_batch_size") or 64))
-    path = write_table(run_dir / "predictions.csv", table)
+    path = write_table(run_dir / str(plain.get("output") or "predictions.csv"), table)
     log.info("%d predictions in %s", len(table), path)
     return {"predictions": str(path), "rows": len(table)}
 
@@ -61,7 +61,12 @@ def open_model(cfg: dict[str, Any]) -> Model:
 
 
 def write_table(path: Path, table: pd.DataFrame) -> Path:
-    """Write a table as CSV, whole or not at all."""
+    """Write a table as CSV or Parquet, by the name of the file, whole or not at all."""
+    if path.suffix not in (".csv", ".parquet"):
+        raise ConfigError(f"output={path.name} has no known ending.", expected=".csv or .parquet")
     with atomic_path(path) as temporary:
-        table.to_csv(temporary, index=False)
+        if path.suffix == ".csv":
+            table.to_csv(temporary, index=False)
+        else:
+            table.to_parquet(temporary, index=False)
     return path
