@@ -72,7 +72,11 @@ def run(cfg: DictConfig, run_dir: Path) -> dict[str, Any]:
         reference_inputs=[record.input for record in islice(dataset, _REFERENCE_INPUTS)],
         figures=figures,
         config=plain,
-        data={"name": dataset.name, "fingerprint": dataset.fingerprint()},
+        data={
+            "name": dataset.name,
+            "fingerprint": dataset.fingerprint(),
+            "records": len(trained.split.train),
+        },
         seeds=[int(plain["seed"])],
         dtype=recipe.get("dtype"),
     )

@@ -1,0 +1,112 @@
+"""Build the checkpoint that a domain ships: pre-train it, measure it, write it into the domain's package.
+
+    python tools/build_checkpoint.py genomics/dna-tiny
+    python tools/build_checkpoint.py genomics/dna-tiny --run RUN_DIRECTORY --results RUN_DIRECTORY ...
+
+The first form pre-trains by the recipe of that name. The second takes a finished pre-training, and puts
+the figures that ``scizoo finetune`` or ``scizoo compare`` runs measured on the card.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import subprocess
+import sys
+from dataclasses import fields
+from pathlib import Path
+
+from scizoo import plugins
+from scizoo.checkpoints.card import Figure
+from scizoo.checkpoints.format import load_checkpoint, save_checkpoint, verify
+from scizoo.data.task import open_dataset
+from scizoo.jobs.cards import make_card
+from scizoo.jobs.pretrain import training_data
+
+LARGEST = 5_000_000  # bytes; a wheel with several checkpoints must stay small
+REFERENCE_INPUTS = 4
+
+
+def main() -> int:
+    """Parse the command line and build."""
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("name", help="recipe and checkpoint, e.g. genomics/dna-tiny")
+    parser.add_argument("--run", type=Path, help="a finished run of `scizoo pretrain`; default: make one")
+    parser.add_argument("--results", type=Path, nargs="*", default=[], help="runs that measured the checkpoint")
+    parser.add_argument("overrides", nargs="*", help="key=value for the pre-training")
+    options = parser.parse_args()
+    run = options.run or pretrain(options.name, options.overrides)
+    destination = shipped_folder(options.name)
+    write(run, destination, options.results)
+    size = sum(item.stat().st_size for item in destination.rglob("*") if item.is_file())
+    print(verify(destination))
+    print(f"{destination}: {size / 1e6:.2f} MB")
+    if size > LARGEST:
+        print(f"too large: a shipped checkpoint may have {LARGEST / 1e6:.0f} MB", file=sys.stderr)
+        return 1
+    return 0
+
+
+def pretrain(name: str, overrides: list[str]) -> Path:
+    """Run the recipe and return its run directory."""
+    command = [sys.executable, "-m", "scizoo", "pretrain", name, *overrides]
+    done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
+    return Path(done.stdout.strip().splitlines()[-1])
+
+
+def shipped_folder(name: str) -> Path:
+    """Give the folder inside the domain's package."""
+    domain, _, short = name.partition("/")
+    face = plugins.domains()[domain]
+    package = plugins.package_dir(face.package)
+    assert package is not None
+    return package / face.checkpoints[short]
+
+
+def write(run: Path, destination: Path, results: list[Path]) -> None:
+    """Write the checkpoint of a run with the figures of others into the package."""
+    source = load_checkpoint(run / "checkpoint")
+    manifest = source.manifest
+    dataset = open_dataset(manifest.config)
+    records = iter(dataset)
+    measured = [figure for folder in [run, *results] for figure in read_figures(folder)]
+    save_checkpoint(
+        destination,
+        backbone=source.backbone,
+        head=source.head,
+        tokenizer=source.tokenizer,
+        context=source.context,
+        augment=manifest.config.get("augment"),
+        card=make_card(
+            manifest.config,
+            name=manifest.name,
+            summary=manifest.summary,
+            training_data=[training_data(dataset, manifest.data.get("records"))],
+            command=f"python tools/build_checkpoint.py {manifest.name}",
+        ),
+        domain=manifest.domain,
+        reference_inputs=[next(records).input for _ in range(REFERENCE_INPUTS)],
+        figures=measured,
+        config=manifest.config,
+        data=manifest.data,
+        seeds=manifest.seeds,
+        dtype=manifest.config["recipe"].get("dtype"),
+        overwrite=True,
+    )
+
+
+def read_figures(run: Path) -> list[Figure]:
+    """Read what a run measured: ``figures.json`` of a comparison, or the card figures of its checkpoint."""
+    path = run / "figures.json"
+    if not path.exists():
+        path = run / "checkpoint" / "metrics.json"
+    known = {field.name for field in fields(Figure)}
+    found = []
+    for raw in json.loads(path.read_text(encoding="utf-8"))["figures"]:
+        plain = {key: tuple(value) if isinstance(value, list) else value for key, value in raw.items()}
+        found.append(Figure(**{key: value for key, value in plain.items() if key in known}))
+    return found
+
+
+if __name__ == "__main__":
+    sys.exit(main())
