@@ -6,7 +6,6 @@ from typing import Any
 
 from scizoo.data.augment import Augment
 from scizoo.errors import ConfigError
-
 from scizoo_genomics.alphabet import reverse_complement
 
 

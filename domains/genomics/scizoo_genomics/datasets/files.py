@@ -191,7 +191,7 @@ class SequenceFiles(SequenceDataset):
         else:
             target = fields[self.target] if self.target else None
         group = fields[self.group] if self.group else None
-        meta = {key: value for key, value in fields.items() if key not in self._named()}
+        meta = {key: value for key, value in fields.items() if key not in (*self._named(), "file")}
         if self.split or part:
             meta["split"] = fields[self.split] if self.split else part
         # Ids need to be unique only within a file, so that of several files each is named with its own.

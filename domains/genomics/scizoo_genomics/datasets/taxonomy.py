@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,7 @@ import numpy as np
 from scizoo.data.records import Record
 from scizoo.data.sources import fingerprint_files, resolve
 from scizoo.errors import ConfigError, DataError, did_you_mean
-from scizoo_genomics.amplicon import PRIMERS, amplicon, primer_pair
+from scizoo_genomics.amplicon import PRIMERS, Primer, amplicon, primer_pair
 from scizoo_genomics.datasets.base import SequenceDataset
 from scizoo_genomics.datasets.greengenes import (
     CITATION,
@@ -24,6 +25,7 @@ from scizoo_genomics.datasets.greengenes import (
     read_16s,
     read_taxonomy,
 )
+from scizoo_genomics.readers.entry import Entry
 
 
 class Taxonomy16S(SequenceDataset):
@@ -43,7 +45,8 @@ class Taxonomy16S(SequenceDataset):
     organelles : bool
         Whether chloroplasts and mitochondria count, which Greengenes files under Bacteria.
     region : str
-        ``full``, or what a primer pair amplifies: ``V4`` (515F/806R), ``V3-V4``.
+        ``full``, or what a primer pair amplifies: ``V4`` (515F/806R), ``V3-V4``. Of a region,
+        sequences that several groups share to the base are left out.
     primers : mapping, optional
         An own pair instead: ``{forward: ..., reverse: ...}``, IUPAC codes, both 5' to 3'.
     max_mismatches : int
@@ -99,6 +102,7 @@ class Taxonomy16S(SequenceDataset):
         self.organelles = organelles
         self.primers = dict(primers) if primers else None
         self.max_mismatches = max_mismatches
+        self._pair = self._make_pair()
         self.min_groups_per_class = min_groups_per_class
         self.max_per_group, self.max_per_class = max_per_group, max_per_class
         self.heldout_share, self.heldout_seed, self.seed = heldout_share, heldout_seed, seed
@@ -137,21 +141,15 @@ class Taxonomy16S(SequenceDataset):
         self.left_out.clear()
         lineages = read_taxonomy(resolve(self.taxonomy))
         chosen = self._choose(lineages)
-        pair = None
-        if self.primers:
-            try:
-                pair = primer_pair(self.primers["forward"], self.primers["reverse"], self.max_mismatches)
-            except (KeyError, ValueError) as error:
-                raise ConfigError(
-                    f"data.primers cannot be used: {error}", expected="forward and reverse, in IUPAC codes"
-                ) from error
-        for entry in read_16s(self.rejections, chosen, resolve(self.sequences)):
-            sequence: str | None = entry.sequence
-            if pair is not None:
-                sequence = amplicon(entry.sequence, *pair)
-                if sequence is None:
-                    self.left_out["whose primers do not fit"] += 1
-                    continue
+        found: Iterable[Entry] = self._cut(chosen)
+        shared: set[str] = set()
+        if self._pair is not None:
+            found = list(found)
+            shared = self._shared(found, lineages)
+        for entry in found:
+            if entry.sequence in shared:
+                self.left_out[f"whose region is the same in several {self.group} names"] += 1
+                continue
             lineage = lineages[entry.id]
             meta: dict[str, Any] = {
                 key: lineage[key] for key in RANKS[: RANKS.index(self.group) + 1] if key in lineage
@@ -159,8 +157,39 @@ class Taxonomy16S(SequenceDataset):
             if self.heldout_share:
                 held = is_held_out(lineage[self.group], self.heldout_share, self.heldout_seed)
                 meta["split"] = "test" if held else "train"
-            yield Record(entry.id, sequence, lineage[self.rank], lineage[self.group], meta, entry.source)
+            yield Record(
+                entry.id, entry.sequence, lineage[self.rank], lineage[self.group], meta, entry.source
+            )
         self._say_left_out()
+
+    def _make_pair(self) -> tuple[Primer, Primer] | None:
+        if not self.primers:
+            return None
+        try:
+            return primer_pair(self.primers["forward"], self.primers["reverse"], self.max_mismatches)
+        except (KeyError, ValueError) as error:
+            raise ConfigError(
+                f"data.primers cannot be used: {error}", expected="forward and reverse, in IUPAC codes"
+            ) from error
+
+    def _cut(self, chosen: set[str]) -> Iterator[Entry]:
+        """Read the chosen sequences, or what the primers amplify of them."""
+        for entry in read_16s(self.rejections, chosen, resolve(self.sequences)):
+            if self._pair is None:
+                yield entry
+                continue
+            region = amplicon(entry.sequence, *self._pair)
+            if region is None:
+                self.left_out["whose primers do not fit"] += 1
+            else:
+                yield replace(entry, sequence=region)
+
+    def _shared(self, found: list[Entry], lineages: dict[str, dict[str, str]]) -> set[str]:
+        """Return the regions that several groups have in common: copies across the parts of a split."""
+        groups: dict[str, set[str]] = defaultdict(set)
+        for entry in found:
+            groups[entry.sequence].add(lineages[entry.id][self.group])
+        return {sequence for sequence, names in groups.items() if len(names) > 1}
 
     def _choose(self, lineages: dict[str, dict[str, str]]) -> set[str]:
         """Return the ids that take part, counting the others by reason."""

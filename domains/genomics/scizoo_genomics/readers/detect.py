@@ -90,7 +90,8 @@ def read_table_entries(
     for number, cells in reader.rows(None, log):
         source = f"{path.name}, row {number}"
         name = str(cells[id]) if id and cells[id] is not None else f"{path.name}:{number}"
-        raw = cells.pop(input)
+        raw = cells[input]
+        cells = {key: value for key, value in cells.items() if key not in (input, id)}
         if raw is None:
             log.reject(source, name, f"column '{input}' is empty")
             continue

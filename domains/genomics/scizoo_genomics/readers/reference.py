@@ -96,13 +96,15 @@ class Reference:
         try:
             return int(self._faidx.index[contig].rlen)
         except KeyError:
-            hint = did_you_mean(contig, self._near(contig))
+            hint = self._near(contig)
             raise LookupError(f"contig '{contig}' is not in {self.path.name}; {hint}") from None
 
-    def _near(self, contig: str) -> list[str]:
-        """Return the naming scheme's other form (chr1 or 1) where it fits, else every name."""
+    def _near(self, contig: str) -> str:
+        """Suggest the naming scheme's other form (chr1 or 1) where it fits, else the nearest names."""
         other = contig.removeprefix("chr") if contig.startswith("chr") else f"chr{contig}"
-        return [other] if other in self._faidx.index else self.contigs
+        return (
+            f"did you mean '{other}'?" if other in self._faidx.index else did_you_mean(contig, self.contigs)
+        )
 
     def fetch(self, contig: str, start: int, end: int, strand: str = "+") -> str:
         """Return ``contig[start:end]`` (0-based, half-open), on the given strand.
