@@ -32,7 +32,7 @@ class Splice(SequenceDataset):
     max_rejected : float
     """
 
-    licence = Licence("CC-BY-4.0 (UCI Machine Learning Repository; the package states none)")
+    licence = Licence("unstated in the package (data of the UCI Machine Learning Repository)")
     citation = (
         "Noordewier, Towell, Shavlik (1991) Training knowledge-based neural networks to recognize genes in "
         "DNA sequences. NIPS 3; UCI Machine Learning Repository, Molecular Biology (Splice-junction Gene "
