@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from scizoo.api import load
 from scizoo.config import instantiate, to_plain
+from scizoo.data.records import write_rejected
 from scizoo.data.task import open_dataset, read_records
 from scizoo.errors import ConfigError
 from scizoo.files import atomic_path
@@ -24,7 +25,8 @@ log = logging.getLogger(__name__)
 def run(cfg: DictConfig, run_dir: Path) -> dict[str, Any]:
     """Predict every record and write ``predictions.csv``.
 
-    A task may name a ``predictor`` of its own, whose ``predict(model)`` gives the table.
+    A task may name a ``predictor`` of its own: ``predict(model)`` gives the table, and ``rejections`` logs the
+    records that were left out.
 
     Parameters
     ----------
@@ -40,7 +42,10 @@ def run(cfg: DictConfig, run_dir: Path) -> dict[str, Any]:
     plain = to_plain(cfg)
     model = open_model(plain)
     if plain.get("predictor"):
-        table = instantiate(plain["predictor"]).predict(model)
+        predictor = instantiate(plain["predictor"])
+        table = predictor.predict(model)
+        if predictor.rejections.rejected:
+            write_rejected(run_dir / "rejected.csv", predictor.rejections)
     else:
         records = read_records(open_dataset(plain), run_dir)
         table = model.predict_df(records, batch_size=int(plain["batching"].get("eval_batch_size") or 64))

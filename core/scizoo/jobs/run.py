@@ -221,11 +221,14 @@ def _log(folder: Path) -> Iterator[None]:
     terminal = logging.StreamHandler()
     terminal.setLevel(logging.INFO)
     terminal.setFormatter(logging.Formatter("%(message)s"))
+    # scizoo itself and every plugin; what libraries have to say goes to the file alone.
+    terminal.addFilter(lambda line: line.name.partition(".")[0] in ours)
     before = root.level, logger.level
+    ours = {logger.name, *plugins.installed().values()}
     root.setLevel(logging.INFO)
     logger.setLevel(logging.DEBUG)
     root.addHandler(file)
-    logger.addHandler(terminal)
+    root.addHandler(terminal)
     logging.captureWarnings(True)
     warnings.simplefilter("default", UserWarning)
     logger.debug("started")
@@ -233,7 +236,7 @@ def _log(folder: Path) -> Iterator[None]:
         yield
     finally:
         logging.captureWarnings(False)
-        logger.removeHandler(terminal)
+        root.removeHandler(terminal)
         root.removeHandler(file)
         file.close()
         root.setLevel(before[0])

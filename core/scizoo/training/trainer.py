@@ -110,6 +110,9 @@ def build_trainer(
     precision = resolve_precision(cfg.get("precision"), str(settings.get("accelerator") or "auto"))
     bar = settings.pop("enable_progress_bar", True) is not False and _wanted(parts, "progress")
     given = any(isinstance(callback, ProgressBar) for callback in callbacks)
+    loggers = build_loggers(cfg.get("logger"), run_dir)
+    if not loggers:
+        parts["learning_rate"] = None  # there is nowhere to write it
     assembled = build_callbacks(
         parts,
         run_dir,
@@ -140,7 +143,7 @@ def build_trainer(
             default_root_dir=str(run_dir),
             plugins=plugins or None,
             callbacks=[*assembled, *callbacks],
-            logger=build_loggers(cfg.get("logger"), run_dir),
+            logger=loggers,
             enable_checkpointing=_wanted(parts, "checkpoint"),
             enable_progress_bar=bar or given,
         )
