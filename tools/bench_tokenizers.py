@@ -29,6 +29,8 @@ from scizoo_genomics.tokenizers.nucleotide import NucleotideTokenizer
 
 Encode = Callable[[list[str]], list[np.ndarray]]
 
+LOOP, BPE = "python loop, 6-mer overlapping", "Rust BPE 4096 (tokenizers)"
+
 
 def python_loop(tokenizer: KmerTokenizer) -> Encode:
     """Return the encoder that most code has: slices looked up in a dict, one by one."""
@@ -64,6 +66,30 @@ def measure(contenders: dict[str, Encode], sequences: list[str], repeats: int) -
     return {name: megabytes / statistics.median(seconds[name]) for name in names}
 
 
+def speeds_of(bases: int = 1_000_000, length: int = 1000, repeats: int = 5) -> dict[str, float]:
+    """Measure every contender on random sequences; MB/s by name."""
+    generator = np.random.default_rng(0)
+    letters = np.frombuffer(b"ACGT", dtype=np.uint8)
+    sequences = [
+        letters[generator.integers(0, 4, length)].tobytes().decode() for _ in range(max(1, bases // length))
+    ]
+    bpe = BPETokenizer(vocab_size=4096, train_bases=500_000)
+    bpe.train(sequences)
+    overlapping, apart = KmerTokenizer(6, 1), KmerTokenizer(6, 6)
+    contenders = {
+        LOOP: python_loop(overlapping),
+        "python loop, 6-mer": python_loop(apart),
+        BPE: rows(bpe),
+        "nucleotide": rows(NucleotideTokenizer()),
+        "6-mer overlapping": rows(overlapping),
+        "6-mer": rows(apart),
+        "codon": rows(CodonTokenizer()),
+    }
+    same = zip(contenders["6-mer overlapping"](sequences), contenders[LOOP](sequences))
+    assert all(np.array_equal(ours, loop) for ours, loop in same), "the encoders disagree"
+    return measure(contenders, sequences, repeats)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -74,29 +100,8 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=None, help="where to write the figures as JSON")
     given = parser.parse_args()
 
-    generator = np.random.default_rng(0)
-    letters = np.frombuffer(b"ACGT", dtype=np.uint8)
-    sequences = [
-        letters[generator.integers(0, 4, given.length)].tobytes().decode()
-        for _ in range(max(1, given.bases // given.length))
-    ]
-    bpe = BPETokenizer(vocab_size=4096, train_bases=500_000)
-    bpe.train(sequences)
-    overlapping, apart = KmerTokenizer(6, 1), KmerTokenizer(6, 6)
-    contenders = {
-        "python loop, 6-mer overlapping": python_loop(overlapping),
-        "python loop, 6-mer": python_loop(apart),
-        "Rust BPE 4096 (tokenizers)": rows(bpe),
-        "nucleotide": rows(NucleotideTokenizer()),
-        "6-mer overlapping": rows(overlapping),
-        "6-mer": rows(apart),
-        "codon": rows(CodonTokenizer()),
-    }
-    for ours, loop in (("6-mer overlapping", "python loop, 6-mer overlapping"),):
-        same = zip(contenders[ours](sequences), contenders[loop](sequences))
-        assert all(np.array_equal(a, b) for a, b in same), "the encoders disagree"
-    speeds = measure(contenders, sequences, given.repeats)
-    slow, rust = speeds["python loop, 6-mer overlapping"], speeds["Rust BPE 4096 (tokenizers)"]
+    speeds = speeds_of(given.bases, given.length, given.repeats)
+    slow, rust = speeds[LOOP], speeds[BPE]
     print(f"{'tokenizer':<34}{'MB/s':>9}{'x loop':>9}{'x BPE':>9}")
     for name, speed in speeds.items():
         print(f"{name:<34}{speed:>9.1f}{speed / slow:>9.1f}{speed / rust:>9.1f}")
@@ -104,7 +109,7 @@ def main() -> None:
         write_json(
             given.out,
             {
-                "sequences": len(sequences),
+                "bases": given.bases,
                 "bases_a_sequence": given.length,
                 "repeats": given.repeats,
                 "machine": f"{platform.machine()}, {os.cpu_count()} cores",

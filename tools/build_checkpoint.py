@@ -32,7 +32,9 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("name", help="recipe and checkpoint, e.g. genomics/dna-tiny")
     parser.add_argument("--run", type=Path, help="a finished run of `scizoo pretrain`; default: make one")
-    parser.add_argument("--results", type=Path, nargs="*", default=[], help="runs that measured the checkpoint")
+    parser.add_argument(
+        "--results", type=Path, nargs="*", default=[], help="runs that measured the checkpoint"
+    )
     parser.add_argument("overrides", nargs="*", help="key=value for the pre-training")
     options = parser.parse_args()
     run = options.run or pretrain(options.name, options.overrides)

@@ -22,9 +22,7 @@ def test_a_plugin_is_found_with_its_configs_and_face(make_plugin):
 
 def test_finding_configs_imports_no_plugin(make_plugin):
     make_plugin("toy", face="raise RuntimeError('imported')\n")
-    code = (
-        "import sys, scizoo.plugins as p; print(p.options('task'), 'scizoo_toy' in sys.modules)"
-    )
+    code = "import sys, scizoo.plugins as p; print(p.options('task'), 'scizoo_toy' in sys.modules)"
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
     assert "toy/sum" in out
     assert out.endswith(" False\n")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,7 @@ from scizoo.data.targets import RealTarget
 from scizoo.data.task import TaskData, label_budget
 from scizoo.errors import ConfigError
 from scizoo.evaluation.baseline import Labelled, baseline_outputs, tune
-from scizoo.evaluation.cost import Cost, CostMeter
+from scizoo.evaluation.cost import Cost, CostMeter, count_parameters
 from scizoo.evaluation.metrics import default_metrics
 from scizoo.evaluation.outputs import Outputs, meta_columns
 from scizoo.training.build import ModelParts, build_parts
@@ -163,6 +163,8 @@ class Arena:
         seed: int = 0,
         labels: int | None = None,
         overrides: Mapping[str, Any] | None = None,
+        settings: Mapping[str, Any] | None = None,
+        trials: int | None = None,
     ) -> Result:
         """Fit a contender on the training part and let it predict validation and test.
 
@@ -174,6 +176,10 @@ class Arena:
             How many training records it may see; by default all.
         overrides : mapping, optional
             Groups of the config replaced for this run, such as a tuned ``optimizer``.
+        settings : mapping, optional
+            For a baseline: settings that tuning chose before.
+        trials : int, optional
+            For a baseline: how many settings it may try; by default ``tuning.trials`` of the config.
 
         Returns
         -------
@@ -181,7 +187,9 @@ class Arena:
         """
         rows = label_budget(self.data, labels, seed)
         if contender.baseline is not None:
-            return self._run_baseline(contender, rows, seed)
+            if trials is None:
+                trials = int((self.cfg.get("tuning") or {}).get("trials") or 0)
+            return self._run_baseline(contender, rows, seed, settings or {}, trials)
         return self._run_network(contender, rows, seed, overrides or {})
 
     def _run_network(
@@ -205,25 +213,33 @@ class Arena:
                 title=contender.title,
             )
             outputs = [
-                self.outputs(self.data.rows(part), predict_task(fitted, cfg, parts, encoded, self.data.rows(part)))
+                self.outputs(
+                    self.data.rows(part), predict_task(fitted, cfg, parts, encoded, self.data.rows(part))
+                )
                 for part in ("validation", "test")
             ]
         settings = {"steps": fitted.steps, "precision": fitted.precision}
-        return Result(
-            contender, outputs[0], outputs[1], meter.cost, seed, len(rows), settings, fitted, parts
+        head = count_parameters(fitted.head)[0]
+        cost = replace(
+            meter.cost,
+            parameters=fitted.adapt.total + head,
+            trained_parameters=fitted.adapt.trainable + head,
         )
+        return Result(contender, outputs[0], outputs[1], cost, seed, len(rows), settings, fitted, parts)
 
-    def _run_baseline(self, contender: Contender, rows: np.ndarray, seed: int) -> Result:
-        tuning = dict(self.cfg.get("tuning") or {})
+    def _run_baseline(
+        self, contender: Contender, rows: np.ndarray, seed: int, settings: Mapping[str, Any], trials: int
+    ) -> Result:
         with CostMeter() as meter:
+            prototype = instantiate(contender.baseline)
             tuned = tune(
-                instantiate(contender.baseline),
+                prototype.set_params(**settings) if settings else prototype,
                 self._labelled(rows),
                 self._labelled(self.data.rows("validation")),
                 kind=self.kind,
                 classes=self.classes,
                 metric=self.metric,
-                n_trials=int(tuning.get("trials") or 0),
+                n_trials=trials,
                 seed=seed,
             )
             outputs = []
@@ -283,9 +299,7 @@ def true_targets(data: TaskData, rows: np.ndarray) -> np.ndarray:
     return data.target.decode(chosen) if isinstance(data.target, RealTarget) else chosen
 
 
-def network_outputs(
-    data: TaskData, rows: np.ndarray, prediction: Mapping[str, np.ndarray]
-) -> Outputs:
+def network_outputs(data: TaskData, rows: np.ndarray, prediction: Mapping[str, np.ndarray]) -> Outputs:
     """Put a network's predictions for some records in the form in which everything is judged."""
     fields: dict[str, Any] = {}
     if "probability" in prediction:

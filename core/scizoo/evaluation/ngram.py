@@ -91,9 +91,7 @@ class NGramModel:
         """Mean of -log2 p over all tokens."""
         return float(-self.log_likelihood(rows).mean() / np.log(2))
 
-    def _keys(
-        self, contexts: np.ndarray, tokens: np.ndarray, starts: np.ndarray, depth: int
-    ) -> np.ndarray:
+    def _keys(self, contexts: np.ndarray, tokens: np.ndarray, starts: np.ndarray, depth: int) -> np.ndarray:
         # The context of length d is the context of length d-1 and the token d places back.
         keys = np.full(len(tokens), -1, dtype=np.int64)
         place = np.arange(len(tokens)) - starts

@@ -85,13 +85,17 @@ def run(cfg: DictConfig, run_dir: Path) -> dict[str, Any]:
         {
             "checkpoint": model.name,
             "records": len(outputs),
-            "labels": dict(Counter(map(str, outputs.targets.tolist()))) if outputs.kind == "classification" else {},
+            "labels": dict(Counter(map(str, outputs.targets.tolist())))
+            if outputs.kind == "classification"
+            else {},
             "metrics": {name: found.to_dict() for name, found in scores.items()},
         },
     )
     from rich.console import Console
 
-    Console().print(rich_table([Row(model.name, scores)], list(scores)[:4], title=f"{len(outputs):,} records"))
+    Console().print(
+        rich_table([Row(model.name, scores)], list(scores)[:4], title=f"{len(outputs):,} records")
+    )
     return {name: found.value for name, found in scores.items()}
 
 

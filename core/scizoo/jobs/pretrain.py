@@ -50,7 +50,12 @@ def run(cfg: DictConfig, run_dir: Path) -> dict[str, Any]:
     metrics = {key: value for key, value in trained.metrics.items() if key.startswith("validation/")}
     write_json(
         run_dir / "metrics.json",
-        {"metrics": metrics, "ngram_bits_per_token": floors, "seconds": trained.seconds, "steps": trained.steps},
+        {
+            "metrics": metrics,
+            "ngram_bits_per_token": floors,
+            "seconds": trained.seconds,
+            "steps": trained.steps,
+        },
     )
     figures = language_figures(trained, dataset, floors, int(plain["seed"]))
     recipe = plain["recipe"]
