@@ -25,8 +25,8 @@ log = logging.getLogger(__name__)
 def run(cfg: DictConfig, run_dir: Path) -> dict[str, Any]:
     """Predict every record and write ``predictions.csv``.
 
-    A task may name a ``predictor`` of its own: ``predict(model)`` gives the table, and ``rejections`` logs the
-    records that were left out.
+    A task may name a ``predictor`` of its own: ``predict(model)`` gives the table, and ``rejections``
+    logs the records that were left out.
 
     Parameters
     ----------
