@@ -15,12 +15,14 @@ from scizoo.data.targets import RealTarget, record_names
 from scizoo.data.task import open_dataset, read_records
 from scizoo.errors import ConfigError, did_you_mean
 from scizoo.evaluation.contenders import output_names
+from scizoo.evaluation.findings import Judged
 from scizoo.evaluation.intervals import estimate
 from scizoo.evaluation.metrics import applicable, default_metrics, get_metric
 from scizoo.evaluation.outputs import Outputs, meta_columns
 from scizoo.evaluation.table import Row, rich_table
 from scizoo.files import write_json
 from scizoo.jobs.predict import open_model
+from scizoo.jobs.reporting import Report, write_report
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
@@ -32,7 +34,7 @@ log = logging.getLogger(__name__)
 
 
 def run(cfg: DictConfig, run_dir: Path) -> dict[str, Any]:
-    """Judge a checkpoint on labelled records and write ``metrics.json``.
+    """Judge a checkpoint on labelled records; write ``metrics.json`` and the report.
 
     ``part`` chooses the part of the task's split that is judged. By default it is every record of the
     user's own file, and the test part of a task that brings its data.
@@ -56,7 +58,8 @@ def run(cfg: DictConfig, run_dir: Path) -> dict[str, Any]:
             expected="a fine-tuned checkpoint",
             remedy="fine-tune it first; `scizoo pretrain` states the quality of a language model.",
         )
-    records = read_records(open_dataset(plain), run_dir)
+    dataset = open_dataset(plain)
+    records = read_records(dataset, run_dir)
     groups = record_groups(records).astype(str)
     own = bool((plain.get("data") or {}).get("path"))
     part = str(plain.get("part") or ("all" if own else "test"))
@@ -91,6 +94,19 @@ def run(cfg: DictConfig, run_dir: Path) -> dict[str, Any]:
             "metrics": {name: found.to_dict() for name, found in scores.items()},
         },
     )
+    report = Report(
+        cfg=plain,
+        verb="evaluate",
+        run_dir=run_dir,
+        judged=[Judged("model", model.name, "pretrained", None, (), (outputs,))],
+        records=records,
+        dataset=dataset,
+        metric=metrics[0].name,
+        parts={part: {"records": len(records), "groups": len(set(groups.tolist()))}},
+        split=f"{part} records",
+        fingerprint=dataset.fingerprint(),
+    )
+    write_report(run_dir, report.build())
     from rich.console import Console
 
     Console().print(

@@ -12,14 +12,17 @@ from scizoo.checkpoints.card import Figure
 from scizoo.checkpoints.format import save_checkpoint
 from scizoo.config import to_plain
 from scizoo.data.task import TaskData, read_task
+from scizoo.evaluation.cells import data_digest
 from scizoo.evaluation.contenders import Arena, Result, contenders
 from scizoo.evaluation.cost import duration
+from scizoo.evaluation.findings import Judged
 from scizoo.evaluation.intervals import Estimate, estimate
 from scizoo.evaluation.metrics import applicable, default_metrics, get_metric
 from scizoo.evaluation.table import Row, rich_table
 from scizoo.files import atomic_path, cache_dir, write_json
 from scizoo.jobs.cards import make_card
 from scizoo.jobs.pretrain import training_data
+from scizoo.jobs.reporting import Report, write_report
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
@@ -58,6 +61,19 @@ def run(cfg: DictConfig, run_dir: Path) -> dict[str, Any]:
     write_metrics(run_dir, results, scores, data)
     main = results[0]
     save(plain, run_dir, data, main, figures(results, scores, data, plain))
+    report = Report(
+        cfg=plain,
+        verb="finetune",
+        run_dir=run_dir,
+        judged=[Judged.of([result]) for result in results],
+        records=data.part("test"),
+        dataset=data.dataset,
+        metric=arena.metric,
+        parts=data.counts(),
+        split=data.split.method,
+        fingerprint=data_digest(data),
+    )
+    write_report(run_dir, report.build())
     show(results, scores, arena.metric, str(plain["task"]["name"]))
     summary = {f"test/{key}": found[arena.metric].value for key, found in scores.items()}
     return {**summary, "objective": estimate(arena.metric, main.validation, resamples=2).value}

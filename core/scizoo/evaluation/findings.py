@@ -1,0 +1,422 @@
+"""What a report says: the sections that are computed from outputs alone."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from scizoo.data.records import Record
+from scizoo.evaluation.calibration import (
+    TemperatureScaling,
+    VarianceScaling,
+    calibration_error,
+    interval_coverage,
+    reliability,
+)
+from scizoo.evaluation.conformal import (
+    ConformalClassifier,
+    ConformalRegressor,
+    measure_intervals,
+    measure_sets,
+)
+from scizoo.evaluation.contenders import Result
+from scizoo.evaluation.cost import Cost
+from scizoo.evaluation.intervals import PairedResult, estimate, holm, paired_difference
+from scizoo.evaluation.metrics import Metric, applicable, default_metrics, get_metric, score
+from scizoo.evaluation.outputs import Outputs
+from scizoo.evaluation.table import Row
+from scizoo.evaluation.tuning import merit
+
+_FEW = 20  # validation records below which nothing is fitted to them
+
+
+@dataclass(frozen=True)
+class Judged:
+    """A contender with one label budget, over its seeds: a row of the report.
+
+    Parameters
+    ----------
+    key, title, role : str
+        As in :class:`~scizoo.evaluation.contenders.Contender`.
+    labels : int or None
+        Training records; None where they are not known, as of a finished checkpoint.
+    seeds : tuple of int
+    test, validation : tuple of Outputs
+        One a seed; validation may be empty.
+    costs : tuple of Cost
+        One a seed.
+    settings : mapping
+        Of the first seed.
+    search : mapping or None
+        How it was tuned.
+    """
+
+    key: str
+    title: str
+    role: str
+    labels: int | None
+    seeds: tuple[int, ...]
+    test: tuple[Outputs, ...]
+    validation: tuple[Outputs, ...] = ()
+    costs: tuple[Cost, ...] = ()
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    search: Mapping[str, Any] | None = None
+
+    @property
+    def seed(self) -> int | None:
+        """The seed whose outputs the figures show; None where it is not known."""
+        return self.seeds[0] if self.seeds else None
+
+    @classmethod
+    def of(cls, results: Sequence[Result], search: Mapping[str, Any] | None = None) -> Judged:
+        """Gather the results of one contender with one label budget, one a seed."""
+        first = results[0]
+        return cls(
+            first.contender.key,
+            first.contender.title,
+            first.contender.role,
+            first.labels,
+            tuple(result.seed for result in results),
+            tuple(result.test for result in results),
+            tuple(result.validation for result in results),
+            tuple(result.cost for result in results),
+            first.settings,
+            search,
+        )
+
+    def merit(self, metric: str) -> float:
+        """Give the metric on validation, mean over the seeds; the stand-in where it is undefined."""
+        return float(np.mean([merit(metric, outputs)[1] for outputs in self.validation]))
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How intervals are made.
+
+    Parameters
+    ----------
+    resamples : int
+    level : float
+    coverage : float
+        Of conformal sets and intervals.
+    seed : int
+        Of the bootstrap.
+    """
+
+    resamples: int = 1000
+    level: float = 0.95
+    coverage: float = 0.9
+    seed: int = 0
+
+    @classmethod
+    def from_config(cls, cfg: Mapping[str, Any]) -> Settings:
+        """Read the ``evaluation`` group of a config."""
+        group = dict(cfg.get("evaluation") or {})
+        return cls(
+            int(group.get("resamples") or 1000),
+            float(group.get("level") or 0.95),
+            float(group.get("coverage") or 0.9),
+        )
+
+    @property
+    def bootstrap(self) -> dict[str, Any]:
+        """Keyword arguments of the functions that make intervals."""
+        return {"resamples": self.resamples, "level": self.level, "seed": self.seed}
+
+
+def chosen(judged: Sequence[Judged], metric: str, *roles: str) -> Judged | None:
+    """Choose the best contender of some roles by its value on validation, never on test.
+
+    Without validation outputs it is the first.
+    """
+    rivals = [one for one in judged if one.role in roles]
+    if not rivals or not all(one.validation for one in rivals):
+        return rivals[0] if rivals else None
+    return max(rivals, key=lambda one: np.nan_to_num(one.merit(metric), nan=-math.inf))
+
+
+def table_rows(judged: Sequence[Judged], metric: str, settings: Settings) -> tuple[list[Row], list[Metric]]:
+    """Compute the table: every metric with its interval at the largest budget, the main one at each.
+
+    Returns
+    -------
+    tuple of (list of Row, list of Metric)
+        Rows by label budget, networks before baselines; the main metric first.
+    """
+    order = {"pretrained": 0, "scratch": 1, "baseline": 2, "floor": 3}
+    most = max((one.labels or 0 for one in judged), default=0)
+    main = get_metric(metric)
+    every = applicable(dict.fromkeys([main, *default_metrics(judged[0].test[0].kind)]), judged[0].test[0])
+    rows = []
+    for one in sorted(judged, key=lambda one: (one.labels or 0, order.get(one.role, 4))):
+        wanted = applicable(every if (one.labels or 0) == most else [main], one.test[0])
+        scores = {found.name: estimate(found, one.test, **settings.bootstrap) for found in wanted}
+        rows.append(Row(one.title, scores, one.labels, one.role))
+    return rows, every
+
+
+def curves(judged: Sequence[Judged], rows: Sequence[Row], metric: str) -> list[dict[str, Any]]:
+    """Give a learning curve for each contender: the main metric over label budgets.
+
+    Parameters
+    ----------
+    judged : sequence of Judged
+    rows : sequence of Row
+        Of :func:`table_rows`, which hold the estimates.
+    metric : str
+    """
+    found: dict[str, dict[str, Any]] = {}
+    for one in judged:
+        curve = found.setdefault(one.key, {"name": one.title, "key": one.key, "role": one.role, "points": []})
+        row = next(row for row in rows if row.name == one.title and row.labels == one.labels)
+        curve["points"].append({"labels": one.labels, **row.scores[metric].to_dict()})
+    for curve in found.values():
+        curve["points"].sort(key=lambda point: point["labels"] or 0)
+    return list(found.values())
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """A pre-trained contender against another one, with one label budget.
+
+    Parameters
+    ----------
+    labels : int or None
+    first, second : Judged
+    paired : PairedResult
+    adjusted_p : float
+        By Holm, over all comparisons of the report.
+    headline : bool
+        Whether both were the best of their kind on validation.
+    """
+
+    labels: int | None
+    first: Judged
+    second: Judged
+    paired: PairedResult
+    adjusted_p: float
+    headline: bool
+
+    def to_dict(self) -> dict[str, Any]:
+        """Give the plain form for report.json."""
+        return {
+            "labels": self.labels,
+            "first": self.first.title,
+            "second": self.second.title,
+            "role": self.second.role,
+            "headline": self.headline,
+            "adjusted_p_value": self.adjusted_p,
+            **self.paired.to_dict(),
+        }
+
+
+def comparisons(judged: Sequence[Judged], metric: str, settings: Settings) -> list[Comparison]:
+    """Compare every pre-trained contender with the best baseline and with scratch, at each budget.
+
+    Seeds are paired, since contenders with one seed saw the same labels, and groups of test records are
+    drawn for both at once. The best baseline is chosen on validation.
+    """
+    made: list[tuple[int | None, Judged, Judged, PairedResult, bool]] = []
+    for labels in sorted({one.labels for one in judged}, key=lambda labels: labels or 0):
+        here = [one for one in judged if one.labels == labels]
+        best = chosen(here, metric, "pretrained")
+        # The floor stands in where a task has no baseline of its field.
+        rivals = [chosen(here, metric, "baseline") or chosen(here, metric, "floor")]
+        rivals.append(chosen(here, metric, "scratch"))
+        for first in here:
+            for second in rivals:
+                if first.role != "pretrained" or second is None:
+                    continue
+                paired = first.seeds == second.seeds
+                result = paired_difference(
+                    metric, first.test, second.test, paired_seeds=paired, **settings.bootstrap
+                )
+                made.append((labels, first, second, result, first is best))
+    adjusted = holm([one[3].p_value for one in made])
+    return [
+        Comparison(labels, first, second, result, float(p), headline)
+        for (labels, first, second, result, headline), p in zip(made, adjusted, strict=True)
+    ]
+
+
+def calibration_section(one: Judged, settings: Settings) -> dict[str, Any] | None:
+    """Judge how well a contender knows how sure it may be, before and after scaling on validation.
+
+    The first seed is judged. Regression without a variance has nothing to judge.
+    """
+    test = one.test[0]
+    validation = one.validation[0] if one.validation else None
+    fits = validation is not None and len(validation) >= _FEW
+    if test.kind == "regression":
+        if test.variance is None:
+            return None
+        found: dict[str, Any] = {"before": {"coverage": interval_coverage(test)}}
+        if fits and validation is not None:
+            scaling = VarianceScaling.fit(validation)
+            found["variance_factor"] = scaling.state()["factor"]
+            found["after"] = {"coverage": interval_coverage(scaling.apply(test))}
+    else:
+        found = {"before": _sureness(test, settings)}
+        if fits and validation is not None:
+            temperature = TemperatureScaling.fit(validation)
+            found["temperature"] = temperature.temperature
+            found["after"] = _sureness(temperature.apply(test), settings)
+    return {"name": one.title, "labels": one.labels, "seed": one.seed, "kind": test.kind, **found}
+
+
+def _sureness(outputs: Outputs, settings: Settings) -> dict[str, Any]:
+    names = ("mean_brier",) if outputs.kind == "multilabel" else ("brier", "log_loss")
+    return {
+        "ece": calibration_error(outputs, **settings.bootstrap).to_dict(),
+        "reliability": reliability(outputs, level=settings.level).to_dict(),
+        **{name: score(name, outputs).value for name in names},
+    }
+
+
+def conformal_section(one: Judged, settings: Settings) -> dict[str, Any] | None:
+    """Fit conformal sets or intervals on validation and measure them on test, overall and by group.
+
+    They are fitted to the model's own outputs, not to scaled ones: the validation part would be used
+    twice. None where validation is missing or too small, or for several labels at once.
+    """
+    test = one.test[0]
+    if not one.validation or len(one.validation[0]) < _FEW or test.kind == "multilabel":
+        return None
+    validation = one.validation[0]
+    options: dict[str, Any] = {"resamples": settings.resamples, "seed": settings.seed}
+    if test.kind == "regression":
+        regressor = ConformalRegressor("absolute" if test.variance is None else "cqr", settings.coverage)
+        found = measure_intervals(regressor.fit(validation), test, **options)
+    else:
+        classifier = ConformalClassifier("aps", settings.coverage)
+        classifier.fit(validation.require("probability"), validation.targets, validation.ids)
+        found = measure_sets(classifier, test, **options)
+    return {"name": one.title, "labels": one.labels, "seed": one.seed, **found.to_dict()}
+
+
+def errors_section(one: Judged) -> dict[str, Any]:
+    """Give what the first seed got wrong: a confusion matrix, or residuals, or counts a label."""
+    test = one.test[0]
+    found: dict[str, Any] = {"name": one.title, "labels": one.labels, "seed": one.seed, "kind": test.kind}
+    if test.kind == "classification":
+        count = test.require("probability").shape[1]
+        matrix = np.zeros((count, count), dtype=int)
+        np.add.at(matrix, (test.targets, test.predicted), 1)
+        return {**found, "classes": list(test.classes), "matrix": matrix}
+    if test.kind == "multilabel":
+        known = ~np.isnan(test.targets)
+        true, said = (test.targets == 1) & known, (test.predicted == 1) & known
+        counts = {
+            "right": (true & said).sum(axis=0),
+            "missed": (true & ~said).sum(axis=0),
+            "false": (~true & said & known).sum(axis=0),
+        }
+        return {**found, "classes": list(test.classes), **counts}
+    mean = test.require("mean")
+    rows = np.linspace(0, len(test) - 1, min(len(test), 2000)).round().astype(int)  # enough for a figure
+    return {**found, "classes": list(test.classes), "true": test.targets[rows], "predicted": mean[rows]}
+
+
+def worst_mistakes(one: Judged, records: Mapping[str, Record], most: int) -> list[dict[str, Any]]:
+    """Find the test records on which the first seed was wrong with most confidence.
+
+    Parameters
+    ----------
+    one : Judged
+    records : mapping of str to Record
+        By id.
+    most : int
+
+    Returns
+    -------
+    list of dict
+        ``id``, ``group``, ``true``, ``predicted``, ``confidence`` (or ``error``) and the record's ``meta``.
+    """
+    test = one.test[0]
+    if test.kind == "classification":
+        probability = test.require("probability")
+        wrong = np.flatnonzero(test.predicted != test.targets)
+        sure = probability[wrong, test.predicted[wrong]]
+        rows = wrong[np.argsort(-sure, kind="stable")][:most]
+        names = test.classes or tuple(map(str, range(probability.shape[1])))
+        facts = [
+            {
+                "true": names[test.targets[row]],
+                "predicted": names[test.predicted[row]],
+                "confidence": float(probability[row, test.predicted[row]]),
+                "probability_of_true": float(probability[row, test.targets[row]]),
+            }
+            for row in rows
+        ]
+    elif test.kind == "multilabel":
+        distance = np.where(np.isnan(test.targets), 0, np.abs(test.targets - test.require("probability")))
+        rows = np.argsort(-distance.max(axis=1), kind="stable")[:most]
+        rows = rows[distance[rows].max(axis=1) > 0.5]
+        facts = []
+        for row in rows:
+            column = int(distance[row].argmax())
+            label = test.classes[column] if test.classes else str(column)
+            truth = "" if test.targets[row, column] == 1 else "not "
+            said = "" if test.predicted[row, column] == 1 else "not "
+            facts.append(
+                {
+                    "true": f"{truth}{label}",
+                    "predicted": f"{said}{label}",
+                    "confidence": float(distance[row, column]),
+                }
+            )
+    else:
+        error = np.abs(test.targets - test.require("mean"))
+        # Targets may have different units: the largest error in units of each target's spread.
+        spread = np.nanstd(test.targets, axis=0)
+        scaled = np.nan_to_num(error / np.where(spread > 0, spread, 1)).max(axis=1)
+        rows = np.argsort(-scaled, kind="stable")[:most]
+        facts = [
+            {
+                "true": test.targets[row].tolist(),
+                "predicted": test.require("mean")[row].tolist(),
+                "error": error[row].tolist(),
+            }
+            for row in rows
+        ]
+    found = []
+    for row, fact in zip(rows, facts, strict=True):
+        record = records.get(str(test.ids[row]))
+        meta = {name: value for name, value in (record.meta if record else {}).items() if _short(value)}
+        found.append({"id": str(test.ids[row]), "group": str(test.groups[row]), **fact, "meta": meta})
+    return found
+
+
+def _short(value: Any) -> bool:
+    return isinstance(value, int | float | bool | np.generic) or (isinstance(value, str) and len(value) < 80)
+
+
+def cost_section(judged: Sequence[Judged]) -> list[dict[str, Any]]:
+    """Say what each row cost: means over seeds, the tuning apart."""
+    found = []
+    for one in judged:
+        if not one.costs:
+            continue
+        first = one.costs[0]
+        trials = len((one.search or {}).get("trials") or [])
+        found.append(
+            {
+                "name": one.title,
+                "role": one.role,
+                "labels": one.labels,
+                "seconds": float(np.mean([cost.seconds for cost in one.costs])),
+                "cpu_seconds": float(np.mean([cost.cpu_seconds for cost in one.costs])),
+                "energy": float(np.mean([cost.energy for cost in one.costs])),
+                "peak_memory": max(cost.peak_memory for cost in one.costs),
+                "parameters": first.parameters,
+                "trained_parameters": first.trained_parameters,
+                "steps": one.settings.get("steps"),
+                "trials": trials or None,
+                "assumption": first.assumption,
+            }
+        )
+    return found

@@ -1,0 +1,256 @@
+"""The report of a job: its content as one plain dict, written as report.json and report.html."""
+
+from __future__ import annotations
+
+import base64
+import io
+import logging
+import platform
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from scizoo import plugins
+from scizoo.checkpoints.manifest import portable, portable_text
+from scizoo.config import get_class
+from scizoo.data.records import Dataset, Record
+from scizoo.evaluation.findings import (
+    Comparison,
+    Judged,
+    Settings,
+    calibration_section,
+    chosen,
+    comparisons,
+    conformal_section,
+    cost_section,
+    curves,
+    errors_section,
+    table_rows,
+    worst_mistakes,
+)
+from scizoo.evaluation.metrics import get_metric
+from scizoo.evaluation.plain import plain
+from scizoo.evaluation.table import Row, table_section
+from scizoo.files import write_json
+
+log = logging.getLogger(__name__)
+
+_VERSIONED = ("scizoo", "torch", "lightning", "transformers", "peft", "scikit-learn", "numpy", "optuna")
+
+
+@dataclass
+class Report:
+    """What a report is made from.
+
+    Parameters
+    ----------
+    cfg : mapping
+        The job's plain config.
+    verb : str
+    run_dir : Path
+    judged : list of Judged
+        What is judged; the first is the main one where nothing else decides.
+    records : list of Record
+        At least those of the test part.
+    dataset : Dataset
+    metric : str
+    parts : mapping
+        Records and groups of each part.
+    split : str
+        How it was split, in words.
+    fingerprint : str
+        Of the data.
+    leakage, ood : mapping or None
+        Sections made elsewhere.
+    failed : list of dict
+        Cells that are missing.
+    """
+
+    cfg: Mapping[str, Any]
+    verb: str
+    run_dir: Path
+    judged: list[Judged]
+    records: Sequence[Record]
+    dataset: Dataset
+    metric: str
+    parts: Mapping[str, Any] = field(default_factory=dict)
+    split: str = ""
+    fingerprint: str = ""
+    leakage: Mapping[str, Any] | None = None
+    ood: Mapping[str, Any] | None = None
+    failed: Sequence[Mapping[str, Any]] = ()
+    rows: list[Row] = field(default_factory=list, init=False)
+    compared: list[Comparison] = field(default_factory=list, init=False)
+
+    @property
+    def main(self) -> Judged:
+        """The contender that the figures are about: the best one on validation with the most labels."""
+        most = max(one.labels or 0 for one in self.judged)
+        here = [one for one in self.judged if (one.labels or 0) == most]
+        for roles in (("pretrained",), ("scratch",), ("baseline", "floor")):
+            found = chosen(here, self.metric, *roles)
+            if found is not None:
+                return found
+        return here[0]
+
+    def build(self) -> dict[str, Any]:
+        """Compute every section.
+
+        Returns
+        -------
+        dict
+            Plain values, as report.json holds them.
+        """
+        settings, main = Settings.from_config(self.cfg), self.main
+        self.rows, metrics = table_rows(self.judged, self.metric, settings)
+        self.compared = comparisons(self.judged, self.metric, settings)
+        by_id = {record.id: record for record in self.records}
+        mistakes = worst_mistakes(main, by_id, int((self.cfg.get("evaluation") or {}).get("mistakes") or 6))
+        self._draw(mistakes, by_id)
+        return plain(
+            {
+                "format_version": 1,
+                "verb": self.verb,
+                "task": self._task(),
+                "data": self._data(),
+                "main": {"name": main.title, "labels": main.labels, "seeds": main.seeds},
+                "verdict": None,
+                "table": table_section(self.rows, metrics),
+                "curves": curves(self.judged, self.rows, self.metric),
+                "comparisons": self.compared,
+                "calibration": calibration_section(main, settings),
+                "conformal": conformal_section(main, settings),
+                "ood": self.ood,
+                "errors": errors_section(main),
+                "leakage": self.leakage,
+                "mistakes": mistakes,
+                "cost": cost_section(self.judged),
+                "tuning": self._tuning(),
+                "reproduce": self._reproduce(),
+                "failed": list(self.failed),
+                "disclaimer": self._domain.disclaimer if self._domain else None,
+            }
+        )
+
+    @property
+    def _domain(self) -> Any:
+        task = dict(self.cfg.get("task") or {})
+        return plugins.domains().get(str(task.get("domain") or "").partition("/")[0])
+
+    def _task(self) -> dict[str, Any]:
+        task = dict(self.cfg.get("task") or {})
+        metric = get_metric(self.metric)
+        return {
+            "name": task.get("name"),
+            "summary": task.get("summary"),
+            "domain": task.get("domain"),
+            "kind": self.judged[0].test[0].kind,
+            "metric": {"name": metric.name, "title": metric.title, "direction": metric.direction},
+        }
+
+    def _data(self) -> dict[str, Any]:
+        terms = self.dataset.licence
+        return {
+            "name": portable(self.dataset.name),
+            "licence": terms.name,
+            "citation": self.dataset.citation,
+            "split": self.split,
+            "parts": self.parts,
+            "fingerprint": self.fingerprint,
+            "rejected": len(self.dataset.rejections.rejected),
+        }
+
+    def _tuning(self) -> dict[str, Any]:
+        tuning = dict(self.cfg.get("tuning") or {})
+        return {
+            "trials": int(tuning.get("trials") or 0),
+            "search": tuning.get("search") or {},
+            "fit": self.cfg.get("fit") or {},
+            "contenders": [
+                {
+                    "name": one.title,
+                    "labels": one.labels,
+                    "settings": (one.search or {}).get("settings"),
+                    "trials": (one.search or {}).get("trials") or [],
+                    "note": (one.search or {}).get("note"),
+                }
+                for one in self.judged
+                if one.search is not None
+            ],
+        }
+
+    def _reproduce(self) -> dict[str, Any]:
+        command = self.run_dir / "command.txt"
+        words = command.read_text(encoding="utf-8").strip() if command.exists() else ""
+        domain = str((self.cfg.get("task") or {}).get("domain") or "")
+        return {
+            "command": portable_text(words),
+            "seeds": sorted({seed for one in self.judged for seed in one.seeds}),
+            "versions": _versions() | ({f"scizoo-{domain}": plugins.version(domain)} if domain else {}),
+            "machine": f"{platform.system()} {platform.machine()}, Python {platform.python_version()}",
+            "config": portable({key: value for key, value in self.cfg.items() if value is not None}),
+        }
+
+    def _draw(self, mistakes: list[dict[str, Any]], records: Mapping[str, Record]) -> None:
+        """Let the domain draw each mistake; a picture that fails does not lose the report."""
+        domain = self._domain
+        if domain is None or not domain.picture:
+            return
+        draw = get_class(domain.picture, key=f"the picture of {domain.name}")
+        for mistake in mistakes:
+            record = records.get(mistake["id"])
+            if record is None:
+                continue
+            try:
+                mistake["picture"] = picture(draw, record, mistake["predicted"])
+            except Exception as error:  # a plugin's drawing may fail in any way
+                log.warning("record '%s' could not be drawn: %s: %s", record.id, type(error).__name__, error)
+
+
+def write_report(run_dir: Path, content: Mapping[str, Any]) -> None:
+    """Write ``report.json``, and ``report.html`` from the same content.
+
+    Parameters
+    ----------
+    run_dir : Path
+    content : mapping
+        Of :meth:`Report.build`.
+    """
+    write_json(run_dir / "report.json", content)
+
+
+def picture(draw: Any, record: Record, prediction: Any) -> str:
+    """Draw a record as a data URI of a PNG file.
+
+    Parameters
+    ----------
+    draw : callable
+        ``draw(axes, record, prediction)`` of a domain.
+    record : Record
+    prediction : Any
+        In words or as a number.
+
+    Returns
+    -------
+    str
+        ``data:image/png;base64,...``.
+    """
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(5, 2.4), layout="constrained")
+    draw(figure.subplots(), record, prediction)
+    stream = io.BytesIO()
+    figure.savefig(stream, format="png", dpi=110, metadata={"Software": None})
+    return "data:image/png;base64," + base64.b64encode(stream.getvalue()).decode("ascii")
+
+
+def _versions() -> dict[str, str]:
+    found = {}
+    for name in _VERSIONED:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            continue
+    return found
