@@ -6,6 +6,7 @@ import errno
 import hashlib
 import json
 import os
+import re
 import shutil
 import uuid
 from collections.abc import Iterator
@@ -13,7 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from scizoo.errors import MachineError
+from scizoo.errors import MachineError, ScizooError
 
 # Faults of the machine, not of what the user asked for.
 _MACHINE_FAULTS = {
@@ -21,7 +22,35 @@ _MACHINE_FAULTS = {
     errno.EDQUOT: "the disk quota is used up",
     errno.EIO: "the disk reported an error",
     errno.EROFS: "the file system is read-only",
+    errno.EFBIG: "it grew beyond the largest file that is allowed here (ulimit -f)",
 }
+# Libraries written in other languages pass the system's words on in errors of their own kind.
+_TOLD = re.compile(r"\(os error (\d+)\)|\[Errno (\d+)\]")
+
+
+def machine_fault(error: BaseException) -> str | None:
+    """Say in words what a full or failing disk did, if it is behind an error.
+
+    Parameters
+    ----------
+    error : BaseException
+        Whatever was raised; the errors that led to it are looked at too.
+
+    Returns
+    -------
+    str or None
+        ``"the disk is full"`` and the like; None for any other error.
+    """
+    seen: BaseException | None = error
+    while seen is not None:
+        number = seen.errno if isinstance(seen, OSError) else None
+        told = _TOLD.search(str(seen)) if number is None else None
+        if told:
+            number = int(told[1] or told[2])
+        if number in _MACHINE_FAULTS:
+            return _MACHINE_FAULTS[number]
+        seen = seen.__cause__ or seen.__context__
+    return None
 
 
 @contextmanager
@@ -40,8 +69,10 @@ def machine_faults(path: str | os.PathLike[str]) -> Iterator[None]:
     """
     try:
         yield
-    except OSError as error:
-        fault = _MACHINE_FAULTS.get(error.errno or 0)
+    except ScizooError:
+        raise
+    except Exception as error:
+        fault = machine_fault(error)
         if fault is None:
             raise
         raise MachineError(

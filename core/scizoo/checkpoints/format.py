@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import platform
+import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
@@ -187,6 +188,8 @@ def save_checkpoint(
             if item.is_file()
         }
         write_json(folder / FILE_NAME, manifest.to_dict())
+        for item in folder.rglob("*.safetensors"):  # safetensors lets nobody else read what it writes
+            shutil.copymode(folder / FILE_NAME, item)
         write_sums(folder)
         check_folder(folder)
     return path

@@ -12,7 +12,7 @@ import shlex
 import sys
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 from scizoo import plugins
 from scizoo.config import check_allowed, targets, to_plain
 from scizoo.errors import ConfigError, ScizooError
-from scizoo.files import machine_faults, write_json, write_text
+from scizoo.files import machine_fault, machine_faults, write_json, write_text
 from scizoo.overrides import Overrides, group_of
 
 if TYPE_CHECKING:
@@ -135,12 +135,11 @@ def new_run_dir(given: str | None, verb: str, name: str) -> Path:
     folder = Path(given).expanduser() if given else Path("runs", verb, name, stamp)
     with machine_faults(folder):
         try:
-            folder.parent.mkdir(parents=True, exist_ok=True)
             if given and folder.is_dir() and not any(folder.iterdir()):
                 return folder
             while not (given or shared) and folder.exists():
                 folder = folder.with_name(f"{folder.name}x")
-            folder.mkdir(exist_ok=follower)
+            folder.mkdir(parents=True, exist_ok=follower)
         except FileExistsError as error:
             raise ConfigError(
                 f"run_dir={folder} exists already; a run never writes over another.",
@@ -181,7 +180,7 @@ def execute(verb: str, cfg: DictConfig, folder: Path, arguments: Sequence[str]) 
         write_text(folder / "command.txt", shlex.join(["scizoo", *arguments]) + "\n")
         write_text(folder / "config.yaml", OmegaConf.to_yaml(cfg, resolve=True))
     os.environ[RUN_DIR_VARIABLE] = str(folder.absolute())
-    with _log(folder), _started_as(arguments):
+    with machine_faults(folder), _log(folder), _started_as(arguments):
         try:
             result = importlib.import_module(f"scizoo.jobs.{verb}").run(cfg, folder)
         except BaseException as error:
@@ -207,6 +206,19 @@ def _tidy(folder: Path, error: BaseException) -> None:
         for path in folder.iterdir():
             path.unlink()
         folder.rmdir()
+        with suppress(OSError):  # parents that hold other runs stay
+            for parent in folder.parents[: len(folder.parts) - 1] if folder.parts[0] == "runs" else ():
+                parent.rmdir()
+
+
+class _LogFile(logging.FileHandler):
+    """A log that ends the run when the disk is full, where logging's own prints a trace a line."""
+
+    def handleError(self, record: logging.LogRecord) -> None:
+        error = sys.exc_info()[1]
+        if error is not None and machine_fault(error):
+            raise error
+        super().handleError(record)
 
 
 @contextmanager
@@ -216,7 +228,7 @@ def _log(folder: Path) -> Iterator[None]:
         yield
         return
     root = logging.getLogger()
-    file = logging.FileHandler(folder / "run.log", encoding="utf-8", delay=True)
+    file = _LogFile(folder / "run.log", encoding="utf-8", delay=True)
     file.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
     terminal = logging.StreamHandler()
     terminal.setLevel(logging.INFO)
