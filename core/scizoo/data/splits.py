@@ -182,12 +182,25 @@ def _empty(part: str, groups: int) -> DataError:
 
 
 def _classes(records: Sequence[Record]) -> list[str]:
-    """The class of each record; numbers with many values are cut into five bins."""
+    """The class of each record; measured numbers are cut into five bins."""
     targets = [record.target for record in records]
-    if all(isinstance(target, float) for target in targets) and len(set(targets)) > 20:
-        edges = np.quantile(np.array(targets), [0.2, 0.4, 0.6, 0.8])
-        return [str(bin) for bin in np.searchsorted(edges, targets)]
-    return [str(target) for target in targets]
+    numbers = _measured(targets)
+    if numbers is None:
+        return [str(target) for target in targets]
+    edges = np.quantile(numbers, [0.2, 0.4, 0.6, 0.8])
+    return [str(bin) for bin in np.searchsorted(edges, numbers)]
+
+
+def _measured(targets: Sequence[Any]) -> np.ndarray | None:
+    """The targets as numbers, also where a table gave them as text; None where they are classes."""
+    try:
+        numbers = np.array([float(target) for target in targets])
+    except (TypeError, ValueError):
+        return None
+    distinct = len(np.unique(numbers))
+    # Whole numbers that come again and again are numbers of classes.
+    classes = bool((numbers == np.round(numbers)).all()) and distinct * 5 <= len(numbers)
+    return None if distinct <= 5 or classes or np.isnan(numbers).any() else numbers
 
 
 def divide_groups(

@@ -124,8 +124,8 @@ def _one_class(only: str) -> DataError:
 def _unknown_class(label: str, count: int, name: str, classes: Sequence[str]) -> DataError:
     return DataError(
         f"class '{label}' is absent from the training part, but {count} other "
-        f"record{'s have' if count > 1 else ' has'} it; first: {name}. {did_you_mean(label, classes)}",
-        expected="every class in the training part",
+        f"record{'s have' if count > 1 else ' has'} it; first: {name}.",
+        expected=f"one of the training part's classes; {did_you_mean(label, classes)}",
         remedy="give the class more groups, remove or merge it, or split in another way.",
     )
 

@@ -145,7 +145,8 @@ def read_records(dataset: Dataset, run_dir: Path | None = None) -> list[Record]:
         if run_dir is not None and dataset.rejections.rejected:
             path = run_dir / "rejected.csv"
             write_rejected(path, dataset.rejections)
-            log.warning("%d records were rejected; see %s", len(dataset.rejections.rejected), path)
+            count = len(dataset.rejections.rejected)
+            log.warning("%d record%s rejected; see %s", count, " was" if count == 1 else "s were", path)
 
 
 def make_target(kind: str) -> TargetEncoder:
