@@ -25,6 +25,7 @@ from scizoo.training.metrics import METRICS, metric_mode
 from scizoo.training.precision import resolve_precision
 from scizoo.training.progress import Progress
 from scizoo.training.settings import plain, refuse_unknown
+from scizoo.training.states import WholeStates
 
 _CALLBACK_KEYS: dict[str, tuple[str, ...]] = {
     "checkpoint": ("every_n_epochs", "every_n_steps", "every_minutes"),
@@ -123,7 +124,7 @@ def build_trainer(
         progress=bar and not given,
         by_steps=settings.get("check_val_every_n_epoch", 1) is None,
     )
-    plugins = _cluster(settings)
+    plugins = [WholeStates(), *_cluster(settings)]
     settings["strategy"] = _strategy(settings.get("strategy"))
     options: dict[str, Any] = {
         "num_sanity_val_steps": 0,
@@ -141,7 +142,7 @@ def build_trainer(
             **options,
             precision=precision,  # type: ignore[arg-type]
             default_root_dir=str(run_dir),
-            plugins=plugins or None,
+            plugins=plugins,
             callbacks=[*assembled, *callbacks],
             logger=loggers,
             enable_checkpointing=_wanted(parts, "checkpoint"),
