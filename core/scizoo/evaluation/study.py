@@ -14,12 +14,15 @@ from typing import Any
 import yaml
 
 from scizoo import plugins
+from scizoo.checkpoints.manifest import read_manifest
+from scizoo.checkpoints.store import resolve_ref
 from scizoo.data.task import TaskData, read_task
-from scizoo.errors import ConfigError, DataError, TrainingError, did_you_mean
+from scizoo.errors import CheckpointError, ConfigError, DataError, TrainingError, did_you_mean
 from scizoo.evaluation.cells import CellStore, cell_key, data_digest
 from scizoo.evaluation.contenders import Arena, Contender, Result, baselines, network
 from scizoo.evaluation.tuning import check_search, enough_steps, filled_in, merit, search_network
 from scizoo.evaluation.workers import Handler, Lanes, Workers
+from scizoo.training.build import build_head, build_parts
 
 log = logging.getLogger(__name__)
 
@@ -51,11 +54,12 @@ def entrants(cfg: Mapping[str, Any]) -> list[Contender]:
     refs = list(dict.fromkeys(refs or ([str(cfg["checkpoint"])] if cfg.get("checkpoint") else [])))
     found: list[Contender] = []
     for ref in refs:
-        mine = [network({**cfg, "checkpoint": ref}, _adapt(cfg, str(name)), ref) for name in cfg["adapts"]]
-        if "scratch" in versus:
-            mine.append(network({**cfg, "checkpoint": ref}, {"mode": "scratch"}, ref))
+        named = {**cfg, "checkpoint": _name(ref)}
+        ways = [_adapt(cfg, str(name)) for name in cfg["adapts"]]
+        ways += [{"mode": "scratch"}] if "scratch" in versus else []
+        mine = [replace(network(named, way), checkpoint=ref) for way in ways]
         if len(refs) > 1:
-            short = ref.rstrip("/").rpartition("/")[2]
+            short = named["checkpoint"].rpartition("/")[2]
             mine = [replace(one, key=f"{short}-{one.key}") for one in mine]
         found += mine
     if not refs and cfg.get("backbone"):
@@ -73,6 +77,28 @@ def entrants(cfg: Mapping[str, Any]) -> list[Contender]:
             raise ConfigError(f"two contenders are named '{one.key}'.", remedy="rename one of the baselines.")
         taken.add(one.key)
     return found
+
+
+def _name(ref: str) -> str:
+    """Give a checkpoint's own name, which says more than the folder of a run."""
+    try:
+        return read_manifest(resolve_ref(ref)).name
+    except CheckpointError:  # whoever opens it says what is wrong
+        return ref.rstrip("/")
+
+
+def check_networks(cfg: Mapping[str, Any], data: TaskData, contenders: Sequence[Contender]) -> None:
+    """Open every checkpoint and build a head for it, so that a wrong one fails before the first training.
+
+    Raises
+    ------
+    ScizooError
+        As opening a checkpoint or building a model does.
+    """
+    networks = [one for one in contenders if one.baseline is None]
+    for ref in dict.fromkeys(one.checkpoint or cfg.get("checkpoint") for one in networks):
+        parts = build_parts({**cfg, "checkpoint": ref})
+        build_head(cfg, parts.backbone, data.target)
 
 
 def _adapt(cfg: Mapping[str, Any], name: str) -> dict[str, Any]:

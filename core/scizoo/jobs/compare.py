@@ -1,23 +1,26 @@
-"""``scizoo compare TASK``: is the pre-trained model worth using here, and from how many labels on?"""
+"""``scizoo compare TASK``: whether the pre-trained model is worth using here, and from how many labels on."""
 
 from __future__ import annotations
 
 import csv
 import logging
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 from scizoo.config import to_plain
 from scizoo.data.task import TaskData, read_task
 from scizoo.errors import ConfigError, TrainingError
 from scizoo.evaluation.cells import CellStore, data_digest
-from scizoo.evaluation.contenders import Arena
+from scizoo.evaluation.contenders import Arena, Contender
 from scizoo.evaluation.cost import duration
 from scizoo.evaluation.findings import Judged
+from scizoo.evaluation.leftout import check_left_out, left_out_section
 from scizoo.evaluation.plain import plain
-from scizoo.evaluation.study import Study, entrants, run_study
+from scizoo.evaluation.study import Study, check_networks, entrants, run_study
 from scizoo.evaluation.table import Row, rich_table
-from scizoo.evaluation.workers import plan
+from scizoo.evaluation.workers import limited_threads, plan
 from scizoo.files import atomic_path, cache_dir, write_json
 from scizoo.jobs.finetune import describe
 from scizoo.jobs.reporting import Report, write_report
@@ -50,9 +53,12 @@ def run(cfg: DictConfig, run_dir: Path) -> dict[str, Any]:
         When cells failed, after the report of the others was written.
     """
     settings = to_plain(cfg)
-    entrants(settings)  # what is wrong in the config shows before the data are read
+    everyone = entrants(settings)  # what is wrong in the config shows before the data are read
     data = read_task(settings, run_dir)
     describe(data)
+    check_networks(settings, data, everyone)
+    if left_out(settings):
+        check_left_out(data, left_out(settings))
     metric = Arena(settings, data, run_dir, None).metric
     accelerator = str((settings.get("trainer") or {}).get("accelerator") or "auto")
     lanes = plan(_count(settings, "jobs"), _count(settings, "threads"), accelerator)
@@ -69,11 +75,12 @@ def run(cfg: DictConfig, run_dir: Path) -> dict[str, Any]:
     if not study.entries:
         raise TrainingError("every cell failed; the first: " + " ".join(failed[0].values()))
     save_outputs(run_dir, study)
+    judged = [Judged.of(entry.results, entry.search) for entry in study.entries]
     report = Report(
         cfg=settings,
         verb="compare",
         run_dir=run_dir,
-        judged=[Judged.of(entry.results, entry.search) for entry in study.entries],
+        judged=judged,
         records=data.part("test"),
         dataset=data.dataset,
         metric=metric,
@@ -82,6 +89,8 @@ def run(cfg: DictConfig, run_dir: Path) -> dict[str, Any]:
         fingerprint=data_digest(data),
         failed=failed,
     )
+    with limited_threads(lanes.threads):
+        report.ood = ood(settings, data, report.main, everyone, run_dir)
     content = report.build()
     write_metrics(run_dir, content)
     write_report(run_dir, content)
@@ -112,6 +121,32 @@ def _count(cfg: dict[str, Any], key: str) -> int | str:
     if isinstance(value, bool) or not isinstance(value, int) or value < 1:
         raise ConfigError(f"{key}={value}", expected="a number from 1, or auto")
     return value
+
+
+def left_out(cfg: Mapping[str, Any]) -> list[Any]:
+    """Give the classes that ``evaluation.ood.leave_out`` names."""
+    return list(((cfg.get("evaluation") or {}).get("ood") or {}).get("leave_out") or [])
+
+
+def ood(
+    cfg: Mapping[str, Any], data: TaskData, main: Judged, everyone: Sequence[Contender], run_dir: Path
+) -> dict[str, Any] | None:
+    """Measure the out-of-distribution score of the main contender, where the task names how."""
+    contender = next(one for one in everyone if one.key == main.key)
+    if not left_out(cfg) or contender.baseline is not None:
+        return None
+    with TemporaryDirectory(prefix="ood-", dir=run_dir) as folder:
+        return left_out_section(
+            cfg,
+            data,
+            contender,
+            classes=left_out(cfg),
+            tuned=main.settings.get("tuned") or {},
+            seed=main.seeds[0],
+            run_dir=Path(folder),
+            cache=cache_dir() / "tokens",
+            store=CellStore(cache_dir() / "cells"),
+        )
 
 
 def save_outputs(run_dir: Path, study: Study) -> None:
