@@ -220,7 +220,8 @@ class Draws:
 def report(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Report:
     domain = Domain("toy", "Toys", "scizoo_toy", picture="scizoo_toy.draw", disclaimer="Not for patients.")
     monkeypatch.setattr(reporting.plugins, "domains", lambda: {"toy": domain})
-    monkeypatch.setattr(reporting, "get_class", lambda dotted, key, draws=Draws(): draws)
+    draws = Draws()
+    monkeypatch.setattr(reporting, "get_class", lambda dotted, key: draws)
     (tmp_path / "command.txt").write_text("scizoo compare toy/words data.path=/home/someone/x.csv\n")
     return Report(
         cfg={

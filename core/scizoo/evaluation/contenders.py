@@ -211,6 +211,8 @@ class Arena:
                 rows=rows,
                 seed=seed,
                 title=contender.title,
+                features=None if self.cache is None else self.cache.parent / "features",
+                features_key=self._key(parts),
             )
             outputs = [
                 self.outputs(
@@ -257,8 +259,14 @@ class Arena:
                 )
         return Result(contender, outputs[0], outputs[1], meter.cost, seed, len(rows), tuned.to_dict())
 
+    def _key(self, parts: ModelParts) -> str:
+        """Name the records as these parts encode them."""
+        views = parts.augment.fingerprint() if parts.augment else ""
+        marks = (self.data.dataset.fingerprint(), parts.tokenizer.fingerprint(), repr(parts.context), views)
+        return "\n".join(marks)
+
     def _encode(self, parts: ModelParts) -> EncodedDataset:
-        key = parts.tokenizer.fingerprint() + repr(parts.context)
+        key = self._key(parts)
         if key not in self._encoded:
             self._encoded[key] = encode_task(
                 parts, self.data.records, fingerprint=self.data.dataset.fingerprint(), cache=self.cache

@@ -18,6 +18,7 @@ from scizoo.evaluation.cells import CellStore, cell_key, data_digest
 from scizoo.evaluation.contenders import Contender
 from scizoo.evaluation.ood import MahalanobisDetector, detection_auroc, ood_section
 from scizoo.evaluation.plain import plain
+from scizoo.evaluation.report.figures import score_histogram
 from scizoo.evaluation.tuning import enough_steps, filled_in
 from scizoo.files import write_json
 from scizoo.training.build import build_parts
@@ -130,5 +131,8 @@ def left_out_section(
         )
     against = f"{int(strange.sum())} test records of classes left out of this training: {names}"
     found = {"name": contender.title, "seed": seed, **ood_section(detector, scores[~strange], auroc, against)}
+    found["histogram"] = score_histogram(
+        {"test records of known classes": scores[~strange], "of classes left out": scores[strange]}
+    )
     write_json(path, plain(found))
     return dict(json.loads(path.read_text(encoding="utf-8")))

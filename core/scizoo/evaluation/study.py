@@ -264,7 +264,7 @@ class Runner:
             return facts
         if not self.compute:
             raise Missing(unit.name)
-        log.info("%s: %s", unit.name, tuned or "as configured")
+        log.debug("%s: %s", unit.name, tuned or "as configured")
         with _scratch_folder(self.arena):
             result = self.arena.run(unit.contender, seed=unit.seed, labels=unit.labels, **options)
         if tuned is not None:

@@ -258,6 +258,7 @@ def _work(
         logging.basicConfig(
             filename=log, level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
         )
+        logging.getLogger("scizoo").setLevel(logging.DEBUG)
         logging.captureWarnings(True)
     handler: Handler | None = None
     with limited_threads(threads):

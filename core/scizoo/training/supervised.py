@@ -24,7 +24,7 @@ from scizoo.models.backbones import Backbone
 from scizoo.models.heads import Head
 from scizoo.training.adapt import AdaptReport, apply_adapt, merge_lora
 from scizoo.training.build import ModelParts, build_head
-from scizoo.training.features import FeatureBackbone, cached_features, can_cache
+from scizoo.training.features import FeatureBackbone, FeatureDataset, cached_features, can_cache
 from scizoo.training.joint import JointModel
 from scizoo.training.module import ScizooModule
 from scizoo.training.predict import aggregate, embed_windows, predict_windows
@@ -50,6 +50,8 @@ class Fitted:
         The monitored metric of the weights that were kept.
     precision : str
         As Lightning names it; predictions are made under the same.
+    features : FeatureDataset or None
+        Of every window, where the backbone stayed frozen; predictions need no more than the head then.
     """
 
     backbone: Backbone
@@ -59,6 +61,7 @@ class Fitted:
     steps: int
     validation: float | None
     precision: str
+    features: FeatureDataset | None = None
 
 
 def encode_task(
@@ -97,6 +100,8 @@ def fit_task(
     rows: np.ndarray | None = None,
     seed: int = 0,
     title: str = "fine-tuning",
+    features: Path | None = None,
+    features_key: str = "",
 ) -> Fitted:
     """Fit a head, and as much of the backbone as ``adapt`` says, to the training part.
 
@@ -118,6 +123,10 @@ def fit_task(
         Of weights, order, masks and dropout.
     title : str
         For the progress display.
+    features : Path, optional
+        Where a probe keeps its frozen features; by default in the run directory.
+    features_key : str
+        Identifies the encoded records, so that kept features can be opened again.
 
     Returns
     -------
@@ -144,7 +153,8 @@ def fit_task(
             parts.backbone,
             head,
             encoded,
-            folder=run_dir / "features",
+            folder=features or run_dir / "features",
+            key=features_key,
             batch_size=int(cfg["batching"].get("eval_batch_size") or 64),
             precision=precision,
         )
@@ -177,6 +187,7 @@ def fit_task(
         steps=trainer.global_step,
         validation=best.get("value"),
         precision=precision,
+        features=source if source is not encoded else None,
     )
 
 
@@ -236,8 +247,12 @@ def predict_task(
     """
     none = np.empty(0, dtype=np.int64)
     split = Split(none, none, np.asarray(rows), np.empty(0, dtype=object), "prediction")
-    loader = data_module(cfg, parts, encoded, None, split, seed=0).test_dataloader()
-    model = JointModel(fitted.backbone, fitted.head)
+    backbone: Any = fitted.backbone
+    source: Any = encoded
+    if fitted.features is not None and not embeddings:
+        backbone, source = FeatureBackbone(fitted.backbone.hidden_size), fitted.features
+    loader = data_module(cfg, parts, source, None, split, seed=0).test_dataloader()
+    model = JointModel(backbone, fitted.head)
     windows = predict_windows(model, loader, precision=fitted.precision)
     if embeddings:
         pool = getattr(fitted.head, "features", None)
