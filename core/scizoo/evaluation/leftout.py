@@ -98,7 +98,7 @@ def left_out_section(
         "checkpoint": contender.checkpoint or cfg["checkpoint"],
     }
     targets = np.asarray(data.targets)
-    kept = {}
+    kept: dict[str, np.ndarray] = {}
     for part in ("train", "validation"):
         rows = data.rows(part)
         kept[part] = rows[~np.isin(targets[rows], numbers)]
@@ -110,7 +110,7 @@ def left_out_section(
         return dict(json.loads(path.read_text(encoding="utf-8")))
     names = ", ".join(map(str, classes))
     log.info("%s without %s: how far these stand out", contender.title, names)
-    fewer = replace(data, split=replace(data.split, **kept))
+    fewer = replace(data, split=replace(data.split, train=kept["train"], validation=kept["validation"]))
     parts = build_parts(cfg, lambda: (data.records[row].input for row in kept["train"]))
     encoded = encode_task(parts, data.records, fingerprint=data.dataset.fingerprint(), cache=cache)
     quiet = {**cfg, "logger": None, "callbacks": {**(cfg.get("callbacks") or {}), "progress": None}}
