@@ -8,6 +8,7 @@ import math
 from pathlib import Path
 from typing import Any
 
+import jsonschema
 import numpy as np
 import pytest
 
@@ -28,6 +29,7 @@ from scizoo.evaluation.findings import (
     worst_mistakes,
 )
 from scizoo.evaluation.outputs import Outputs
+from scizoo.evaluation.report.render import schema, write_report
 from scizoo.jobs import reporting
 from scizoo.jobs.reporting import Report
 
@@ -246,6 +248,10 @@ def report(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Report:
 def test_a_report_is_plain_and_keeps_folders_of_this_machine_to_itself(report):
     content = report.build()
     text = json.dumps(content, allow_nan=False)
+    jsonschema.validate(content, schema())
+    page = write_report(report.run_dir, content)
+    assert json.loads((report.run_dir / "report.json").read_text()) == content
+    assert "the net" in page.read_text()
     assert "/home/someone" not in text and "x.csv" in content["reproduce"]["command"]
     assert content["main"]["name"] == "the net" and content["main"]["labels"] == 100
     assert content["disclaimer"] == "Not for patients."

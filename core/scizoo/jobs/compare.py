@@ -18,12 +18,13 @@ from scizoo.evaluation.cost import duration
 from scizoo.evaluation.findings import Judged
 from scizoo.evaluation.leftout import check_left_out, left_out_section
 from scizoo.evaluation.plain import plain
+from scizoo.evaluation.report.render import write_report
 from scizoo.evaluation.study import Study, check_networks, entrants, run_study
 from scizoo.evaluation.table import Row, rich_table
 from scizoo.evaluation.workers import limited_threads, plan
 from scizoo.files import atomic_path, cache_dir, write_json
 from scizoo.jobs.finetune import describe
-from scizoo.jobs.reporting import Report, write_report
+from scizoo.jobs.reporting import Report
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig

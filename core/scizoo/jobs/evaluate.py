@@ -19,10 +19,11 @@ from scizoo.evaluation.findings import Judged
 from scizoo.evaluation.intervals import estimate
 from scizoo.evaluation.metrics import applicable, default_metrics, get_metric
 from scizoo.evaluation.outputs import Outputs, meta_columns
+from scizoo.evaluation.report.render import write_report
 from scizoo.evaluation.table import Row, rich_table
 from scizoo.files import write_json
 from scizoo.jobs.predict import open_model
-from scizoo.jobs.reporting import Report, write_report
+from scizoo.jobs.reporting import Report
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig

@@ -18,11 +18,12 @@ from scizoo.evaluation.cost import duration
 from scizoo.evaluation.findings import Judged
 from scizoo.evaluation.intervals import Estimate, estimate
 from scizoo.evaluation.metrics import applicable, default_metrics, get_metric
+from scizoo.evaluation.report.render import write_report
 from scizoo.evaluation.table import Row, rich_table
 from scizoo.files import atomic_path, cache_dir, write_json
 from scizoo.jobs.cards import make_card
 from scizoo.jobs.pretrain import training_data
-from scizoo.jobs.reporting import Report, write_report
+from scizoo.jobs.reporting import Report
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig

@@ -33,7 +33,6 @@ from scizoo.evaluation.findings import (
 from scizoo.evaluation.metrics import get_metric
 from scizoo.evaluation.plain import plain
 from scizoo.evaluation.table import Row, table_section
-from scizoo.files import write_json
 
 log = logging.getLogger(__name__)
 
@@ -207,18 +206,6 @@ class Report:
                 mistake["picture"] = picture(draw, record, mistake["predicted"])
             except Exception as error:  # a plugin's drawing may fail in any way
                 log.warning("record '%s' could not be drawn: %s: %s", record.id, type(error).__name__, error)
-
-
-def write_report(run_dir: Path, content: Mapping[str, Any]) -> None:
-    """Write ``report.json``, and ``report.html`` from the same content.
-
-    Parameters
-    ----------
-    run_dir : Path
-    content : mapping
-        Of :meth:`Report.build`.
-    """
-    write_json(run_dir / "report.json", content)
 
 
 def picture(draw: Any, record: Record, prediction: Any) -> str:
