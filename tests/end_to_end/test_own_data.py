@@ -82,7 +82,7 @@ def test_predict_embed_and_evaluate_with_the_checkpoint(
     assert [row["id"] for row in table] == [f"n{number}" for number in range(12)]
     assert {row["prediction"] for row in table} <= {"rich", "poor"}
     again = command("predict", task, checkpoint, "data.path=new.csv", "data.input=seq", "data.target=null")
-    probability = [name for name in table[0] if "rich" in name][0]
+    probability = next(name for name in table[0] if "rich" in name)
     others = read_csv(again.folder / "predictions.csv")
     for one, other in zip(table, others, strict=True):
         assert float(one[probability]) == pytest.approx(float(other[probability]), abs=1e-5)
@@ -122,7 +122,14 @@ def test_evaluate_names_a_label_that_the_checkpoint_does_not_know(
 def test_a_sweep_over_two_seeds(command: Callable[..., Ran], inside: Path) -> None:
     write_table(inside / "tiny.csv", sequences())
     ran = command(
-        "finetune", "genomics/classification", *COLUMNS, *TINY, "versus=[]", "trainer.max_epochs=1", "seed=0,1", "-m"
+        "finetune",
+        "genomics/classification",
+        *COLUMNS,
+        *TINY,
+        "versus=[]",
+        "trainer.max_epochs=1",
+        "seed=0,1",
+        "-m",
     )
     assert ran.status == 0, ran.err
     rows = read_csv(ran.folder / "sweep.csv")

@@ -96,11 +96,16 @@ class TableReader:
                 remedy="save it as UTF-8; if it is not a table at all, name another file.",
             ) from error
         except (gzip.BadGzipFile, EOFError, zlib.error) as error:
-            raise DataError(f"{self.path} is a damaged gzip file: {error}.") from error
+            raise DataError(
+                f"{self.path} is a damaged gzip file: {error}.", remedy="copy or download the file again."
+            ) from error
         except csv.Error as error:
             raise DataError(f"{self.path} is not a text table: {error}.") from error
         except pa.ArrowException as error:
-            raise DataError(f"{self.path} is a damaged Parquet table: {error}.") from error
+            raise DataError(
+                f"{self.path} is a damaged Parquet table: {str(error).rstrip('.')}.",
+                remedy="copy or download the file again.",
+            ) from error
         except OSError as error:
             raise unreadable(self.path, error) from error
 
