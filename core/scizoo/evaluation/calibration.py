@@ -82,7 +82,9 @@ def adaptive_bins(confidence: np.ndarray, bins: int = 15) -> np.ndarray:
     ndarray of int, shape (M,)
     """
     bins = max(1, min(bins, len(confidence) // 10))
-    edges = np.unique(np.quantile(confidence, np.linspace(0, 1, bins + 1)[1:-1])) if len(confidence) else []
+    if not len(confidence):
+        return np.empty(0, dtype=np.int64)
+    edges = np.unique(np.quantile(confidence, np.linspace(0, 1, bins + 1)[1:-1]))
     return np.unique(np.searchsorted(edges, confidence, side="left"), return_inverse=True)[1]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 from scipy import stats
@@ -68,7 +69,12 @@ def auroc_interval(
     """
     truth = np.asarray(truth, dtype=bool)
     groups = np.arange(len(truth)) if groups is None else np.asarray(groups)
-    facts = {"level": level, "records": len(truth), "groups": len(np.unique(groups)), "method": "delong"}
+    facts: dict[str, Any] = {
+        "level": level,
+        "records": len(truth),
+        "groups": len(np.unique(groups)),
+        "method": "delong",
+    }
     if truth.all() or not truth.any():
         return Estimate(math.nan, **facts, reason="all records are of one class")
     area, component = _components(truth, np.asarray(value, dtype=float))
@@ -102,7 +108,8 @@ def delong_difference(first: Outputs, second: Outputs, *, level: float = 0.95) -
     first, second = align(first, second)
     truth, ours = _binary(first)
     if truth.all() or not truth.any():
-        return PairedResult(*[math.nan] * 4, level=level, reason="all records are of one class")
+        reason = "all records are of one class"
+        return PairedResult(math.nan, math.nan, math.nan, math.nan, level=level, reason=reason)
     area, component = _components(truth, ours)
     other, other_component = _components(truth, _binary(second)[1])
     difference = area - other

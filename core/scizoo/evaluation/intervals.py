@@ -225,7 +225,7 @@ def estimate(
     rng = np.random.default_rng(seed)
     weights = group_weights(runs[0].groups, resamples, rng)
     table = np.stack([replicate(found, run, weights) for run in runs], axis=1)
-    values = _draw_seeds(table, rng)
+    values = draw_seeds(table, rng)
     if method == "bca" and len(runs) == 1:
         low, high = bca_interval(values, value, _jackknife(found, runs[0], rng), level)
     else:
@@ -315,11 +315,22 @@ def align(*runs: Outputs) -> list[Outputs]:
     return aligned
 
 
-def _draw_seeds(table: np.ndarray, rng: np.random.Generator, draw: np.ndarray | None = None) -> np.ndarray:
+def draw_seeds(table: np.ndarray, rng: np.random.Generator, draw: np.ndarray | None = None) -> np.ndarray:
     """Average replicates (B, S) over seeds drawn anew for each replicate.
 
     Drawing S of S seeds understates the variance between them by (S - 1) / S, which matters at 3 or 5
     seeds; deviations from the mean are stretched to make up for it (Davison and Hinkley 1997, 3.8).
+
+    Parameters
+    ----------
+    table : ndarray, shape (B, S)
+    rng : Generator
+    draw : ndarray of int, shape (B, S), optional
+        Which seeds each replicate takes; drawn where it is not given.
+
+    Returns
+    -------
+    ndarray, shape (B,)
     """
     seeds = table.shape[1]
     if seeds == 1:
@@ -398,17 +409,12 @@ def paired_difference(
     weights = group_weights(runs[0].groups, resamples, rng)
     left = np.stack([replicate(found, run, weights) for run in ours], axis=1)
     right = np.stack([replicate(found, run, weights) for run in theirs], axis=1)
-    if paired_seeds:
-        values = _draw_seeds(left - right, rng)
-    else:
-        values = _draw_seeds(left, rng) - _draw_seeds(right, rng)
+    values = draw_seeds(left - right, rng) if paired_seeds else draw_seeds(left, rng) - draw_seeds(right, rng)
     values = found.sign * values
     low, high = percentile_interval(values, level)
     known = values[np.isfinite(values)]
-    reason = None if len(known) else "the metric is undefined in every bootstrap replicate"
-    return PairedResult(
-        difference, low, high, two_sided_p(known), **facts, resamples=len(known), reason=reason
-    )
+    why = None if len(known) else "the metric is undefined in every bootstrap replicate"
+    return PairedResult(difference, low, high, two_sided_p(known), **facts, resamples=len(known), reason=why)
 
 
 def two_sided_p(values: np.ndarray) -> float:

@@ -86,7 +86,7 @@ class MahalanobisDetector:
 
     def state(self) -> dict[str, np.ndarray]:
         """Give what a checkpoint keeps: plain arrays (float32 suffices for distances)."""
-        arrays = {"means": self.means, "whitening": self.whitening}
+        arrays: dict[str, np.ndarray] = {"means": self.means, "whitening": self.whitening}
         if self.relative:
             arrays |= {"centre": self.centre, "background": self.background}
         kept = {name: value.astype(np.float32) for name, value in arrays.items()}
