@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import csv
+import json
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import jsonschema
 import numpy as np
 import pytest
 
+from scizoo.cli import main
 from scizoo.config import compose, to_plain
 from scizoo.data.task import read_task
 from scizoo.errors import ConfigError
 from scizoo.evaluation.cells import CellStore, cell_key, data_digest
 from scizoo.evaluation.contenders import Contender
+from scizoo.evaluation.report.render import schema
 from scizoo.evaluation.study import Runner, entrants, label_budgets, run_study
 from scizoo.evaluation.tuning import enough_steps, filled_in, search_network
 from scizoo.evaluation.workers import Lanes, Outcome, Workers, plan
@@ -48,6 +52,13 @@ tuning: {trials: 2}
 fit: {min_steps: 6, validations: 2}
 evaluation: {resamples: 50}
 """
+
+START = "  _target_: scizoo.models.transformers_backbone"
+TUNED = "".join(
+    line
+    for line in TASK.replace("toy/words", "toy/tuned").splitlines(keepends=True)
+    if not line.startswith(("backbone", "tokenizer", "  model_type", "  config", START))
+)
 
 LETTERS = '''
 import numpy as np
@@ -99,7 +110,8 @@ def write_words(path: Path, count: int = 120, seed: int = 0) -> Path:
 
 @pytest.fixture
 def toy(make_plugin, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    make_plugin("toy", files={"conf/task/toy/words.yaml": TASK, "letters.py": LETTERS})
+    tasks = {"conf/task/toy/words.yaml": TASK, "conf/task/toy/tuned.yaml": TUNED}
+    make_plugin("toy", files={**tasks, "letters.py": LETTERS})
     monkeypatch.setenv("SCIZOO_CACHE_DIR", str(tmp_path / "cache"))
     return write_words(tmp_path / "words.csv")
 
@@ -331,3 +343,56 @@ def test_a_wrong_search_space_is_refused_by_its_key(toy, tmp_path, name, space):
 def test_threads_do_not_depend_on_jobs():
     assert len({plan(jobs, "auto", "cpu").threads for jobs in (1, 8, "auto")}) == 1
     assert plan(3, 2, "cpu") == Lanes(3, 2)
+
+
+def read_report(folder: Path) -> dict[str, Any]:
+    found = json.loads((folder / "report.json").read_text())
+    jsonschema.validate(found, schema())
+    assert "<html" in (folder / "report.html").read_text()
+    return found
+
+
+def test_the_commands_write_reports(toy, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    data = f"data.path={toy}"
+    assert main(["finetune", "toy/words", data, "run_dir=tuned", "versus=[baselines]"]) == 0
+    tuned = read_report(tmp_path / "tuned")
+    assert [row["role"] for row in tuned["table"]["rows"]] == ["scratch", "baseline"]
+    assert "the letter counts" in tuned["verdict"]["sentence"]
+
+    small = ["labels=[6,all]", "seeds=[0]", "tuning.trials=1", "adapts=[probe,full]", "jobs=1", data]
+    words = ["compare", "toy/tuned", "checkpoint=tuned/checkpoint", "evaluation.ood.leave_out=[red]", *small]
+    assert main([*words, "run_dir=one"]) == 0
+    one = read_report(tmp_path / "one")
+    roles = [row["role"] for row in one["table"]["rows"]]
+    assert roles == ["pretrained", "pretrained", "scratch", "baseline", "floor"] * 2
+    assert "labels" in one["verdict"]["sentence"] and one["verdict"]["sentence"] in capsys.readouterr().err
+    assert one["tuning"]["trials"] == 1
+    assert 0 <= one["ood"]["auroc"]["value"] <= 1
+    assert json.loads((tmp_path / "one" / "result.json").read_text())["computed"] == 10
+    with (tmp_path / "one" / "cells.csv").open() as stream:
+        assert len(list(csv.DictReader(stream))) == 10
+    assert main([*words, "run_dir=two"]) == 0
+    assert json.loads((tmp_path / "two" / "result.json").read_text())["computed"] == 0
+    two = read_report(tmp_path / "two")
+    assert [two[key] for key in ("table", "verdict", "ood")] == [
+        one[key] for key in ("table", "verdict", "ood")
+    ]
+
+    assert main(["evaluate", "toy/tuned", data, "checkpoint=tuned/checkpoint", "run_dir=judged"]) == 0
+    judged = read_report(tmp_path / "judged")
+    assert judged["verdict"] is None and len(judged["table"]["rows"]) == 1
+
+
+def test_what_is_wrong_shows_before_anything_is_trained(toy, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    for words, said in (
+        (["toy/tuned", "checkpoint=nowhere/at-all"], "nowhere/at-all"),
+        (["toy/words", "evaluation.subgroups=[sit]"], "no column 'sit'"),
+        (["toy/words", "evaluation.ood.leave_out=[purple]"], "no class 'purple'"),
+        (["toy/words", "versus=[scrach]"], "scrach"),
+        (["toy/words", "jobs=0"], "jobs=0"),
+    ):
+        assert main(["compare", *words, f"data.path={toy}", "run_dir=wrong"]) == 2
+        assert said in capsys.readouterr().err
+        assert not (tmp_path / "wrong").exists()

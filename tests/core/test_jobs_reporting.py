@@ -14,6 +14,7 @@ import pytest
 
 from scizoo.data.records import Dataset, Record
 from scizoo.domain import Domain
+from scizoo.errors import ConfigError
 from scizoo.evaluation.cost import Cost
 from scizoo.evaluation.findings import (
     Judged,
@@ -21,6 +22,7 @@ from scizoo.evaluation.findings import (
     calibration_section,
     chosen,
     comparisons,
+    conformal_coverage,
     conformal_section,
     cost_section,
     curves,
@@ -31,7 +33,7 @@ from scizoo.evaluation.findings import (
 from scizoo.evaluation.outputs import Outputs
 from scizoo.evaluation.report.render import schema, write_report
 from scizoo.jobs import reporting
-from scizoo.jobs.reporting import Report
+from scizoo.jobs.reporting import Report, check_subgroups
 
 QUICK = Settings(resamples=100)
 COST = Cost(seconds=2.0, cpu_seconds=3.0, peak_memory=10, energy=0.5, assumption="assumed", parameters=7)
@@ -51,6 +53,7 @@ def classified(skill: float, seed: int, count: int = 120, prefix: str = "t") -> 
         targets=targets,
         kind="classification",
         classes=("blue", "green", "red"),
+        meta={"site": np.array([f"{prefix}{i % 2}" for i in range(count)])},
         probability=probability,
     )
 
@@ -118,6 +121,18 @@ def test_comparisons_are_paired_and_signed_for_the_pretrained_model():
     assert loss[0].paired.difference > 0, "a lower loss is better"
 
 
+def test_without_a_pretrained_model_the_new_network_is_compared():
+    found = comparisons([judged("scratch", "scratch", 0.9), judged("words", "baseline", 0.3)], "mcc", QUICK)
+    assert [(one.first.key, one.second.key) for one in found] == [("scratch", "words")]
+
+
+def test_a_column_that_the_records_lack_is_refused_with_the_nearest(tmp_path):
+    records = [Record("a", "x", meta={"phylum": "p"})]
+    check_subgroups({"evaluation": {"subgroups": ["phylum"]}}, records)
+    with pytest.raises(ConfigError, match="did you mean 'phylum'"):
+        check_subgroups({"evaluation": {"subgroups": ["fylum"]}}, records)
+
+
 def test_without_a_baseline_the_floor_stands_in():
     found = comparisons([judged("net", "pretrained", 0.9), judged("floor", "floor", 0.3)], "mcc", QUICK)
     assert [one.second.key for one in found] == ["floor"]
@@ -160,7 +175,7 @@ def test_calibration_and_intervals_of_regression():
     assert found["variance_factor"][0] == pytest.approx(4, rel=0.3)
     halves = {part: found[part]["coverage"][4]["coverage"] for part in ("before", "after")}
     assert halves["before"] < 0.35 < halves["after"] == pytest.approx(0.5, abs=0.08)
-    intervals = conformal_section(one, QUICK)
+    intervals = conformal_section(one, conformal_coverage(one, QUICK))
     assert intervals["asked"] == 0.9
     assert intervals["measured"].value == pytest.approx(0.9, abs=0.05)
     assert errors_section(one)["kind"] == "regression"
@@ -171,8 +186,9 @@ def test_calibration_and_intervals_of_regression():
 
 def test_conformal_sets_keep_their_promise_and_need_validation():
     one = judged("net", "pretrained", 0.7)
-    assert conformal_section(one, QUICK)["measured"].value >= 0.8
-    assert conformal_section(Judged("a", "a", "pretrained", None, (), (classified(0.5, 1),)), QUICK) is None
+    assert conformal_coverage(one, QUICK).measured.value >= 0.8
+    bare = Judged("a", "a", "pretrained", None, (), (classified(0.5, 1),))
+    assert conformal_section(bare, conformal_coverage(bare, QUICK)) is None
 
 
 def test_confusion_and_worst_mistakes():
@@ -228,7 +244,7 @@ def report(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Report:
     return Report(
         cfg={
             "task": {"name": "toy/words", "domain": "toy"},
-            "evaluation": {"resamples": 50, "mistakes": 40},
+            "evaluation": {"resamples": 400, "mistakes": 40, "subgroups": ["site"]},
             "data": {"path": "/home/someone/x.csv"},
         },
         verb="compare",
@@ -254,6 +270,10 @@ def test_a_report_is_plain_and_keeps_folders_of_this_machine_to_itself(report):
     assert "the net" in page.read_text()
     assert "/home/someone" not in text and "x.csv" in content["reproduce"]["command"]
     assert content["main"]["name"] == "the net" and content["main"]["labels"] == 100
+    assert content["verdict"]["sentence"].startswith("With")
+    assert "the net beats the words" in content["verdict"]["sentence"]
+    rows = content["subgroups"]["columns"][0]["rows"]
+    assert [row["records"] for row in rows] == [60, 60] and rows[0]["coverage"]["value"] > 0.5
     assert content["disclaimer"] == "Not for patients."
     assert [len(curve["points"]) for curve in content["curves"]] == [2, 2]
 

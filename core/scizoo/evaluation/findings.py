@@ -20,6 +20,7 @@ from scizoo.evaluation.calibration import (
 from scizoo.evaluation.conformal import (
     ConformalClassifier,
     ConformalRegressor,
+    Coverage,
     measure_intervals,
     measure_sets,
 )
@@ -28,6 +29,7 @@ from scizoo.evaluation.cost import Cost
 from scizoo.evaluation.intervals import PairedResult, estimate, holm, paired_difference
 from scizoo.evaluation.metrics import Metric, applicable, default_metrics, get_metric, score
 from scizoo.evaluation.outputs import Outputs
+from scizoo.evaluation.subgroups import audit_subgroups
 from scizoo.evaluation.table import Row
 from scizoo.evaluation.tuning import merit
 
@@ -217,19 +219,22 @@ class Comparison:
 def comparisons(judged: Sequence[Judged], metric: str, settings: Settings) -> list[Comparison]:
     """Compare every pre-trained contender with the best baseline and with scratch, at each budget.
 
+    Where none is pre-trained, the new network is compared with the best baseline.
+
     Seeds are paired, since contenders with one seed saw the same labels, and groups of test records are
     drawn for both at once. The best baseline is chosen on validation.
     """
     made: list[tuple[int | None, Judged, Judged, PairedResult, bool]] = []
+    role = "pretrained" if any(one.role == "pretrained" for one in judged) else "scratch"
     for labels in sorted({one.labels for one in judged}, key=lambda labels: labels or 0):
         here = [one for one in judged if one.labels == labels]
-        best = chosen(here, metric, "pretrained")
+        best = chosen(here, metric, role)
         # The floor stands in where a task has no baseline of its field.
         rivals = [chosen(here, metric, "baseline") or chosen(here, metric, "floor")]
-        rivals.append(chosen(here, metric, "scratch"))
+        rivals += [chosen(here, metric, "scratch")] if role == "pretrained" else []
         for first in here:
             for second in rivals:
-                if first.role != "pretrained" or second is None:
+                if first.role != role or second is None:
                     continue
                 paired = first.seeds == second.seeds
                 result = paired_difference(
@@ -277,11 +282,11 @@ def _sureness(outputs: Outputs, settings: Settings) -> dict[str, Any]:
     }
 
 
-def conformal_section(one: Judged, settings: Settings) -> dict[str, Any] | None:
+def conformal_coverage(one: Judged, settings: Settings) -> Coverage | None:
     """Fit conformal sets or intervals on validation and measure them on test, overall and by group.
 
-    They are fitted to the model's own outputs, not to scaled ones: the validation part would be used
-    twice. None where validation is missing or too small, or for several labels at once.
+    They are fitted to the outputs of the first seed as they are, not to scaled ones: the validation part
+    would be used twice. None where validation is missing or too small, or for several labels at once.
     """
     test = one.test[0]
     if not one.validation or len(one.validation[0]) < _FEW or test.kind == "multilabel":
@@ -290,12 +295,28 @@ def conformal_section(one: Judged, settings: Settings) -> dict[str, Any] | None:
     options: dict[str, Any] = {"resamples": settings.resamples, "seed": settings.seed}
     if test.kind == "regression":
         regressor = ConformalRegressor("absolute" if test.variance is None else "cqr", settings.coverage)
-        found = measure_intervals(regressor.fit(validation), test, **options)
-    else:
-        classifier = ConformalClassifier("aps", settings.coverage)
-        classifier.fit(validation.require("probability"), validation.targets, validation.ids)
-        found = measure_sets(classifier, test, **options)
-    return {"name": one.title, "labels": one.labels, "seed": one.seed, **found.to_dict()}
+        return measure_intervals(regressor.fit(validation), test, **options)
+    classifier = ConformalClassifier("aps", settings.coverage)
+    classifier.fit(validation.require("probability"), validation.targets, validation.ids)
+    return measure_sets(classifier, test, **options)
+
+
+def conformal_section(one: Judged, coverage: Coverage | None) -> dict[str, Any] | None:
+    """Give the ``conformal`` section of report.json."""
+    if coverage is None:
+        return None
+    return {"name": one.title, "labels": one.labels, "seed": one.seed, **coverage.to_dict()}
+
+
+def subgroups_section(
+    one: Judged, columns: Sequence[str], metric: str, coverage: Coverage | None, settings: Settings
+) -> dict[str, Any] | None:
+    """Break the results of a contender down by columns of the records; None where no column is named."""
+    if not columns:
+        return None
+    covered = None if coverage is None else coverage.covered
+    audit = audit_subgroups(one.test, list(columns), metric, covered=covered, **settings.bootstrap)
+    return {"name": one.title, "labels": one.labels, **audit.to_dict()}
 
 
 def errors_section(one: Judged) -> dict[str, Any]:

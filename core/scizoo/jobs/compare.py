@@ -24,7 +24,7 @@ from scizoo.evaluation.table import Row, rich_table
 from scizoo.evaluation.workers import limited_threads, plan
 from scizoo.files import atomic_path, cache_dir, write_json
 from scizoo.jobs.finetune import describe
-from scizoo.jobs.reporting import Report
+from scizoo.jobs.reporting import Report, check_subgroups
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
@@ -57,6 +57,7 @@ def run(cfg: DictConfig, run_dir: Path) -> dict[str, Any]:
     everyone = entrants(settings)  # what is wrong in the config shows before the data are read
     data = read_task(settings, run_dir)
     describe(data)
+    check_subgroups(settings, data.part("test"))
     check_networks(settings, data, everyone)
     if left_out(settings):
         check_left_out(data, left_out(settings))
@@ -96,7 +97,8 @@ def run(cfg: DictConfig, run_dir: Path) -> dict[str, Any]:
     write_metrics(run_dir, content)
     write_report(run_dir, content)
     show(report, data)
-    log.info("%s", content["verdict"])
+    sentence = content["verdict"]["sentence"]
+    log.info("%s", sentence)
     if failed:
         names = "; ".join(one["name"] for one in failed)
         raise TrainingError(
@@ -107,7 +109,7 @@ def run(cfg: DictConfig, run_dir: Path) -> dict[str, Any]:
     main = report.main
     summary = {f"test/{row.name}/{row.labels}": row.scores[metric].value for row in report.rows}
     return {
-        "verdict": content["verdict"],
+        "verdict": sentence,
         "computed": study.computed,
         "reused": study.reused,
         **summary,

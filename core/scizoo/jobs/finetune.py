@@ -23,7 +23,7 @@ from scizoo.evaluation.table import Row, rich_table
 from scizoo.files import atomic_path, cache_dir, write_json
 from scizoo.jobs.cards import make_card
 from scizoo.jobs.pretrain import training_data
-from scizoo.jobs.reporting import Report
+from scizoo.jobs.reporting import Report, check_subgroups
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
@@ -50,6 +50,7 @@ def run(cfg: DictConfig, run_dir: Path) -> dict[str, Any]:
     plain = to_plain(cfg)
     data = read_task(plain, run_dir)
     describe(data)
+    check_subgroups(plain, data.part("test"))
     arena = Arena(plain, data, run_dir, cache_dir() / "tokens")
     everyone = contenders(plain)
     results = []

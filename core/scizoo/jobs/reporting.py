@@ -16,6 +16,7 @@ from scizoo import plugins
 from scizoo.checkpoints.manifest import portable, portable_text
 from scizoo.config import get_class
 from scizoo.data.records import Dataset, Record
+from scizoo.errors import ConfigError, did_you_mean
 from scizoo.evaluation.findings import (
     Comparison,
     Judged,
@@ -23,16 +24,19 @@ from scizoo.evaluation.findings import (
     calibration_section,
     chosen,
     comparisons,
+    conformal_coverage,
     conformal_section,
     cost_section,
     curves,
     errors_section,
+    subgroups_section,
     table_rows,
     worst_mistakes,
 )
 from scizoo.evaluation.metrics import get_metric
 from scizoo.evaluation.plain import plain
 from scizoo.evaluation.table import Row, table_section
+from scizoo.evaluation.verdict import Verdict, headlines, verdict
 
 log = logging.getLogger(__name__)
 
@@ -103,10 +107,12 @@ class Report:
             Plain values, as report.json holds them.
         """
         settings, main = Settings.from_config(self.cfg), self.main
+        group = dict(self.cfg.get("evaluation") or {})
         self.rows, metrics = table_rows(self.judged, self.metric, settings)
         self.compared = comparisons(self.judged, self.metric, settings)
+        coverage = conformal_coverage(main, settings)
         by_id = {record.id: record for record in self.records}
-        mistakes = worst_mistakes(main, by_id, int((self.cfg.get("evaluation") or {}).get("mistakes") or 6))
+        mistakes = worst_mistakes(main, by_id, int(group.get("mistakes") or 6))
         self._draw(mistakes, by_id)
         return plain(
             {
@@ -115,12 +121,15 @@ class Report:
                 "task": self._task(),
                 "data": self._data(),
                 "main": {"name": main.title, "labels": main.labels, "seeds": main.seeds},
-                "verdict": None,
+                "verdict": self._verdict(),
                 "table": table_section(self.rows, metrics),
                 "curves": curves(self.judged, self.rows, self.metric),
                 "comparisons": self.compared,
                 "calibration": calibration_section(main, settings),
-                "conformal": conformal_section(main, settings),
+                "conformal": conformal_section(main, coverage),
+                "subgroups": subgroups_section(
+                    main, group.get("subgroups") or [], self.metric, coverage, settings
+                ),
                 "ood": self.ood,
                 "errors": errors_section(main),
                 "leakage": self.leakage,
@@ -132,6 +141,13 @@ class Report:
                 "disclaimer": self._domain.disclaimer if self._domain else None,
             }
         )
+
+    def _verdict(self) -> Verdict | None:
+        """Say what the comparisons come to; None where a single checkpoint was judged."""
+        if len(self.judged) == 1:
+            return None
+        train = dict(self.parts.get("train") or {})
+        return verdict(headlines(self.compared, self.metric), total=train.get("records"))
 
     @property
     def _domain(self) -> Any:
@@ -206,6 +222,21 @@ class Report:
                 mistake["picture"] = picture(draw, record, mistake["predicted"])
             except Exception as error:  # a plugin's drawing may fail in any way
                 log.warning("record '%s' could not be drawn: %s: %s", record.id, type(error).__name__, error)
+
+
+def check_subgroups(cfg: Mapping[str, Any], records: Sequence[Record]) -> None:
+    """Refuse a column of ``evaluation.subgroups`` that the records lack, before anything is trained.
+
+    Raises
+    ------
+    ConfigError
+        With the nearest columns.
+    """
+    columns = dict.fromkeys(str(name) for record in records for name in record.meta)
+    for name in (cfg.get("evaluation") or {}).get("subgroups") or []:
+        if name not in columns:
+            near = did_you_mean(str(name), columns)
+            raise ConfigError(f"evaluation.subgroups: the records have no column '{name}'; {near}")
 
 
 def picture(draw: Any, record: Record, prediction: Any) -> str:
