@@ -19,7 +19,7 @@ SCRATCH = "dna-tiny's architecture from scratch"
 def found(labels, difference, low, high, p=None, *, first=LORA, second=KMER, **settings):
     if p is None:
         p = 0.002 if low > 0 or high < 0 else 0.4
-    facts = {name: settings.pop(name) for name in ("role", "metric") if name in settings}
+    facts = {name: settings.pop(name) for name in ("role", "metric", "first_role") if name in settings}
     facts.setdefault("role", "scratch" if second == SCRATCH else "baseline")
     paired = {"value_first": 0.7, "value_second": 0.7 - difference, "records": 400, "groups": 50}
     paired |= {"seeds_first": 3, "seeds_second": 3, **settings}
@@ -278,6 +278,14 @@ def test_the_floor_stands_in_for_a_baseline():
         f"{LORA} beats the most frequent class by"
         in verdict([found(100, 0.3, 0.2, 0.4, second="the most frequent class", role="floor")]).sentence
     )
+
+
+def test_a_new_network_says_nothing_of_pretraining():
+    new = {"first": "a new network", "first_role": "scratch"}
+    win = verdict([found(100, 0.3, 0.2, 0.4, **new)])
+    assert win.sentence.startswith("With 100 labels, a new network beats the k-mer baseline by")
+    assert win.outcome is None
+    assert verdict([found(100, -0.3, -0.4, -0.2, **new)]).outcome == "baseline"
 
 
 def test_nothing_compared():

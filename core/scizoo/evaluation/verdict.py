@@ -37,6 +37,8 @@ class BudgetComparison:
         Of the second: ``"baseline"``, ``"floor"`` or ``"scratch"``.
     metric : str
         Name of the metric.
+    first_role : str
+        ``"pretrained"``, or ``"scratch"`` where no contender is pre-trained.
     """
 
     labels: int | None
@@ -45,12 +47,15 @@ class BudgetComparison:
     paired: PairedResult
     role: str = "baseline"
     metric: str = "mcc"
+    first_role: str = "pretrained"
 
     @classmethod
     def of(cls, comparison: Comparison, metric: str) -> BudgetComparison:
         """Take it from what :func:`~scizoo.evaluation.findings.comparisons` found."""
-        one = comparison
-        return cls(one.labels, one.first.title, one.second.title, one.paired, one.second.role, metric)
+        first, second = comparison.first, comparison.second
+        return cls(
+            comparison.labels, first.title, second.title, comparison.paired, second.role, metric, first.role
+        )
 
 
 @dataclass(frozen=True)
@@ -65,14 +70,15 @@ class Verdict:
         Whether pre-training helps; None where that is not known, or is the sentence itself.
     evidence : list of dict
         One entry a comparison, largest label budget first; ``words`` says it in one line.
-    outcome : str
-        ``pretrained``, ``mixed``, ``undecided``, ``scratch`` or ``baseline``: who wins.
+    outcome : str or None
+        ``pretrained``, ``mixed``, ``undecided``, ``scratch`` or ``baseline``: who wins. None where a network
+        that was not pre-trained beats the baseline: pre-training was not judged.
     """
 
     sentence: str
     versus_scratch: str | None
     evidence: list[dict[str, Any]]
-    outcome: str
+    outcome: str | None
 
     def __str__(self) -> str:
         return f"{self.sentence} {self.versus_scratch}" if self.versus_scratch else self.sentence
@@ -346,7 +352,7 @@ def _words(one: _Finding, total: int | None) -> str:
     )
 
 
-def _outcome(rival: list[_Finding], scratch: list[_Finding]) -> str:
+def _outcome(rival: list[_Finding], scratch: list[_Finding]) -> str | None:
     """Say who wins, over all label budgets."""
     main, others = {one.outcome for one in rival or scratch}, {one.outcome for one in scratch}
     loser = "baseline" if rival else "scratch"
@@ -358,4 +364,7 @@ def _outcome(rival: list[_Finding], scratch: list[_Finding]) -> str:
         return "scratch" if others == {"loses"} else "undecided"
     if rival and "loses" in others:  # it beats the baseline, but so may a network that was never pre-trained
         return "scratch" if "wins" not in others else "mixed"
-    return "pretrained" if main == {"wins"} else "mixed"
+    if main != {"wins"}:
+        return "mixed"
+    fresh = any(one.given.first_role == "scratch" for one in rival)
+    return None if fresh else "pretrained"

@@ -1,0 +1,499 @@
+"""The leakage audit: what of the test part the models have seen in another form, counted and judged."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from scizoo.config import instantiate
+from scizoo.data.records import Record
+from scizoo.data.splits import PARTS, Split
+from scizoo.data.task import TaskData
+from scizoo.errors import ConfigError, DataError, did_you_mean
+from scizoo.evaluation.shortcuts import columns_of, names_groups, shortcuts
+from scizoo.evaluation.similarity import ExactSimilarity, MinHashTextSimilarity, Similarity
+
+__all__ = [
+    "KINDS",
+    "TOLERANCES",
+    "Audit",
+    "AuditSettings",
+    "ExactSimilarity",
+    "Leak",
+    "LeakageError",
+    "MinHashTextSimilarity",
+    "Similarity",
+    "audit",
+    "audit_task",
+]
+
+log = logging.getLogger(__name__)
+
+_TITLES = {
+    "exact_duplicates": "Exact duplicates across parts",
+    "near_duplicates": "Near duplicates across parts",
+    "shared_groups": "Groups split apart",
+    "contradictions": "Equal inputs with different targets",
+    "single_feature": "Target given away by a single column",
+    "corpus_overlap": "Test records in the pre-training corpus",
+}
+_COUNTED = {
+    "exact_duplicates": "validation and test records with a copy in another part",
+    "near_duplicates": "validation and test records with a near copy in another part",
+    "shared_groups": "groups in more than one part",
+    "contradictions": "inputs with different targets",
+    "single_feature": "columns that alone predict the target",
+    "corpus_overlap": "test records that are largely in the pre-training corpus",
+}
+_REMEDIES = {
+    "contradictions": "correct the targets",
+    "single_feature": "exclude columns that may know it (audit.exclude), or balance the data",
+    "corpus_overlap": "use a checkpoint that has not seen them",
+}
+KINDS = tuple(_TITLES)
+#: Shares up to which each kind is tolerated; None: it is reported and never fails.
+TOLERANCES: dict[str, float | None] = {
+    "exact_duplicates": 0.0,
+    "near_duplicates": 0.01,
+    "shared_groups": 0.0,
+    "contradictions": 0.0,
+    "single_feature": None,
+    "corpus_overlap": None,
+}
+
+
+class LeakageError(DataError):
+    """The split leaks more than is tolerated, and nobody allowed it by name."""
+
+
+@dataclass(frozen=True)
+class AuditSettings:
+    """What the audit measures and tolerates.
+
+    Parameters
+    ----------
+    allow : tuple of str
+        Kinds that may leak; they are reported as allowed.
+    tolerances : mapping
+        By kind, where they differ from ``TOLERANCES``: a share, or None to report only.
+    exclude : tuple of str
+        Columns that are not looked at as single features, because they may know the target (a rank
+        above it, a unit of it). Columns that name the groups are left out by themselves.
+    feature_skill : float
+        From which skill on (0 chance, 1 perfect) a column gives the target away.
+    corpus_share : float
+        From which share on a record counts as part of the pre-training corpus.
+    examples : int
+        Shown of each kind.
+    seed : int
+
+    Raises
+    ------
+    ConfigError
+        When a kind is unknown, or a tolerance is no share.
+    """
+
+    allow: tuple[str, ...] = ()
+    tolerances: Mapping[str, float | None] = field(default_factory=dict)
+    exclude: tuple[str, ...] = ()
+    feature_skill: float = 0.5
+    corpus_share: float = 0.5
+    examples: int = 5
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        check_kinds(self.allow, "audit.allow")
+        check_kinds(self.tolerances, "audit.tolerances")
+        for kind, tolerance in self.tolerances.items():
+            number = isinstance(tolerance, int | float) and not isinstance(tolerance, bool)
+            if tolerance is not None and not (number and 0 <= tolerance <= 1):
+                raise ConfigError(
+                    f"audit.tolerances.{kind}={tolerance}", expected="a share from 0 to 1, or null"
+                )
+
+    @classmethod
+    def split_from(cls, group: Mapping[str, Any] | None) -> tuple[AuditSettings, dict[str, Any]]:
+        """Part a config's ``audit`` group into the audit's own keys and what describes the similarity."""
+        rest = dict(group or {})
+        own = {name: rest.pop(name) for name in cls.__dataclass_fields__ if name in rest}
+        for name in ("allow", "exclude"):
+            given = own.get(name)
+            own[name] = (given,) if isinstance(given, str) else tuple(given or ())
+        own["tolerances"] = dict(own.get("tolerances") or {})
+        return cls(**own), rest
+
+    def tolerance(self, kind: str) -> float | None:
+        """Give the tolerated share of a kind."""
+        return self.tolerances[kind] if kind in self.tolerances else TOLERANCES[kind]
+
+
+def check_kinds(names: Iterable[str], where: str) -> None:
+    """Refuse names that no kind of leak has."""
+    for name in names:
+        if name not in KINDS:
+            raise ConfigError(f"{where}: no leak is called '{name}': {did_you_mean(str(name), KINDS)}")
+
+
+@dataclass(frozen=True)
+class Leak:
+    """What was found of one kind of leak.
+
+    Parameters
+    ----------
+    kind : str
+        One of ``KINDS``, as ``audit.allow`` names it.
+    count, of : int
+        How many leak, of how many.
+    share : float
+        What is held against the tolerance: of the part that leaks most, where parts are told apart.
+    tolerance : float or None
+        None: reported only.
+    examples : list of (id, id, similarity)
+        For groups: group and two records; for columns: column, how it is judged, skill.
+    failed : bool or None
+        None: not measured, and the note says why.
+    note : str
+    subject : str
+        Which checkpoint, where there are several.
+    """
+
+    kind: str
+    count: int = 0
+    of: int = 0
+    share: float = 0.0
+    tolerance: float | None = None
+    examples: list[tuple[Any, ...]] = field(default_factory=list)
+    failed: bool | None = False
+    note: str = ""
+    subject: str = ""
+
+    @property
+    def title(self) -> str:
+        """The kind in words."""
+        return _TITLES[self.kind] + (f": {self.subject}" if self.subject else "")
+
+    def to_dict(self, allow: Iterable[str] = ()) -> dict[str, Any]:
+        """Give the plain form for report.json."""
+        return {
+            "name": self.kind,
+            "title": self.title,
+            "count": self.count,
+            "of": self.of,
+            "share": self.share,
+            "tolerance": self.tolerance,
+            "judged": self.tolerance is not None and self.failed is not None,
+            "passed": None if self.failed is None else not self.failed,
+            "allowed": bool(self.failed) and self.kind in set(allow),
+            "note": self.note,
+            "examples": [list(example) for example in self.examples],
+        }
+
+
+@dataclass(frozen=True)
+class Audit:
+    """All findings of an audit.
+
+    Parameters
+    ----------
+    findings : list of Leak
+        One a kind, also of those that found nothing.
+    allow : tuple of str
+        Kinds that the config allows.
+    """
+
+    findings: list[Leak]
+    allow: tuple[str, ...] = ()
+
+    def failed(self, allow: Iterable[str] = ()) -> list[Leak]:
+        """Give what leaks more than is tolerated and was not allowed by name."""
+        allowed = {*self.allow, *allow}
+        check_kinds(allowed, "audit.allow")
+        return [leak for leak in self.findings if leak.failed and leak.kind not in allowed]
+
+    def to_dict(self, allow: Iterable[str] = ()) -> dict[str, Any]:
+        """Give the plain form for report.json: ``passed`` and ``checks``.
+
+        ``passed`` is also false for what was allowed: a reader must know that the test is not clean.
+        """
+        allowed = {*self.allow, *allow}
+        return {
+            "passed": not any(leak.failed for leak in self.findings),
+            "checks": [leak.to_dict(allowed) for leak in self.findings],
+        }
+
+    def check(self, allow: Iterable[str] = ()) -> None:
+        """Refuse a split that leaks.
+
+        Raises
+        ------
+        LeakageError
+            Naming every kind that leaks, how much of it there is, examples, and what to do.
+        """
+        failed = self.failed(allow)
+        if not failed:
+            return
+        kinds = list(dict.fromkeys(leak.kind for leak in failed))
+        mend = list(dict.fromkeys(_REMEDIES.get(kind, "mend the split") for kind in kinds))
+        accepted = [kind for kind in KINDS if kind in {*self.allow, *allow, *kinds}]
+        raise LeakageError(
+            "this split leaks: " + "; ".join(map(_told, failed)) + ".",
+            expected=", ".join(f"{k} at most {self._tolerance(k):.2%}" for k in kinds),
+            remedy=f"{', '.join(mend)}; or allow it by name: audit.allow=[{','.join(accepted)}]",
+        )
+
+    def _tolerance(self, kind: str) -> float:
+        return next(leak.tolerance or 0.0 for leak in self.findings if leak.kind == kind)
+
+
+def _told(leak: Leak) -> str:
+    shown = ", ".join(" ~ ".join(_word(part) for part in example) for example in leak.examples[:3])
+    about = f" ({leak.subject})" if leak.subject else ""
+    return f"{leak.kind}{about}, {leak.count:,} of {leak.of:,} {_COUNTED[leak.kind]}" + (
+        f", such as {shown}" if shown else ""
+    )
+
+
+def _word(part: Any) -> str:
+    return f"{part:.2f}" if isinstance(part, float) else f"'{part}'"
+
+
+def audit_task(
+    data: TaskData, cfg: Mapping[str, Any], corpora: Mapping[str, np.ndarray] | None = None
+) -> Audit:
+    """Audit a task by its config's ``audit`` group: a domain's similarity, and the keys of AuditSettings.
+
+    Parameters
+    ----------
+    data : TaskData
+    cfg : mapping
+        A composed config; without ``audit._target_`` equal inputs alone are found.
+    corpora : mapping of str to ndarray, optional
+        Sketches of the pre-training corpora, by checkpoint.
+    """
+    settings, described = AuditSettings.split_from(cfg.get("audit"))
+    similarity: Similarity = instantiate(described) if described.get("_target_") else ExactSimilarity()
+    return audit(
+        data.records,
+        data.split,
+        similarity,
+        kind=data.target.kind,
+        targets=data.targets if isinstance(data.targets, np.ndarray) else None,
+        corpora=corpora,
+        settings=settings,
+    )
+
+
+def audit(
+    records: Sequence[Record],
+    split: Split,
+    similarity: Similarity,
+    *,
+    kind: str = "classification",
+    targets: np.ndarray | None = None,
+    corpora: Mapping[str, np.ndarray] | np.ndarray | None = None,
+    settings: AuditSettings | None = None,
+) -> Audit:
+    """Look for every kind of leak.
+
+    Parameters
+    ----------
+    records : sequence of Record
+    split : Split
+    similarity : Similarity
+        The domain's.
+    kind : str
+        Of the task; decides what a contradiction is and how a column is judged.
+    targets : ndarray, optional
+        Encoded targets of all records, (records,) or (records, T); without them single features are not
+        measured.
+    corpora : ndarray or mapping of str to ndarray, optional
+        Sketch of the pre-training corpus, as the same similarity made it; or several, by checkpoint.
+    settings : AuditSettings, optional
+
+    Returns
+    -------
+    Audit
+    """
+    chosen = settings or AuditSettings()
+    auditor = _Auditor(records, split, similarity, chosen)
+    findings = [*auditor.duplicates(), auditor.shared_groups(), auditor.contradictions(kind)]
+    findings.append(auditor.single_feature(kind, targets))
+    findings += auditor.corpus_overlap(corpora)
+    for leak in findings:
+        if leak.failed is not None:
+            log.info("audit: %s: %d of %d", leak.title.lower(), leak.count, leak.of)
+    return Audit(findings, chosen.allow)
+
+
+class _Auditor:
+    """One method a kind of leak."""
+
+    def __init__(
+        self, records: Sequence[Record], split: Split, similarity: Similarity, settings: AuditSettings
+    ):
+        self.records, self.split, self.similarity, self.settings = records, split, similarity, settings
+        self.rows = {part: np.asarray(getattr(split, part)) for part in PARTS}
+
+    def leak(self, kind: str, count: int, of: int, share: float | None = None, **facts: Any) -> Leak:
+        """Hold what was found against the tolerance."""
+        tolerance = self.settings.tolerance(kind)
+        share = (count / of if of else 0.0) if share is None else share
+        examples = facts.pop("examples", [])[: self.settings.examples]
+        if tolerance is None and count:
+            facts["note"] = "; ".join(filter(None, ["reported only: no tolerance is set", facts.get("note")]))
+        failed = tolerance is not None and share > tolerance
+        return Leak(kind, count, of, share, tolerance, examples, failed, **facts)
+
+    def unmeasured(self, kind: str, why: str) -> Leak:
+        return Leak(kind, tolerance=self.settings.tolerance(kind), failed=None, note=why)
+
+    def some(self, rows: np.ndarray) -> list[Record]:
+        return [self.records[row] for row in rows]
+
+    def duplicates(self) -> list[Leak]:
+        """Find records of validation and test that stand in an earlier part too."""
+        exact: dict[str, dict[int, int]] = {}
+        near: dict[str, dict[int, tuple[int, float]]] = {}
+        looks = getattr(self.similarity, "finds_near", True)
+        for part, earlier in (("validation", ("train",)), ("test", ("train", "validation"))):
+            known = np.concatenate([self.rows[one] for one in earlier])
+            ours = self.rows[part]
+            before, here = self.some(known), self.some(ours)
+            exact[part] = {}
+            for i, j, *_ in self.similarity.exact_duplicates(before, here):
+                exact[part].setdefault(int(ours[j]), int(known[i]))
+            near[part] = {}
+            if looks:
+                for i, j, alike in self.similarity.near_duplicates(before, here):
+                    row = int(ours[j])
+                    best = near[part].get(row, (0, -1.0))
+                    if row not in exact[part] and alike > best[1]:
+                        near[part][row] = (int(known[i]), float(alike))
+        twins = {part: {row: (other, 1.0) for row, other in pairs.items()} for part, pairs in exact.items()}
+        found = [self._copies("exact_duplicates", twins)]
+        if looks:
+            found.append(self._copies("near_duplicates", near))
+        else:
+            why = "this task names no similarity: audit._target_"
+            found.append(self.unmeasured("near_duplicates", why))
+        return found
+
+    def _copies(self, kind: str, found: Mapping[str, Mapping[int, tuple[int, float]]]) -> Leak:
+        sizes = {part: len(self.rows[part]) for part in found}
+        notes = [f"{len(pairs):,} of {sizes[part]:,} {part} records" for part, pairs in found.items()]
+        ordered = [
+            (self.records[row].id, self.records[other].id, alike)
+            for part in ("test", "validation")  # a leak into test is shown first: it falsifies the result
+            for row, (other, alike) in sorted(found[part].items(), key=lambda pair: (-pair[1][1], pair[0]))
+        ]
+        # The worse part counts: many clean validation records must not thin a leak into test out.
+        share = max((len(pairs) / sizes[part] for part, pairs in found.items() if sizes[part]), default=0.0)
+        return self.leak(
+            kind,
+            len(ordered),
+            sum(sizes.values()),
+            share,
+            examples=ordered,
+            note=", ".join(notes) if ordered else "",
+        )
+
+    def shared_groups(self) -> Leak:
+        """Find groups in two parts: those that the splitter saw, and those that the records name."""
+        first: dict[tuple[str, str], tuple[str, int]] = {}
+        split_apart: dict[tuple[str, str], tuple[Any, ...]] = {}
+        for part in PARTS:
+            for row in self.rows[part].tolist():
+                record = self.records[row]
+                named = [("split", str(self.split.groups[row]))]
+                # Most splitters group as the records do; a group is then counted once.
+                if record.group is not None and str(record.group) != named[0][1]:
+                    named.append(("record", str(record.group)))
+                for name in named:
+                    where, other = first.setdefault(name, (part, row))
+                    if where != part:
+                        split_apart.setdefault(name, (name[1], self.records[other].id, record.id))
+        return self.leak("shared_groups", len(split_apart), len(first), examples=list(split_apart.values()))
+
+    def contradictions(self, kind: str) -> Leak:
+        """Find equal inputs with different targets, also within a part."""
+        name = "contradictions"
+        if kind == "regression":
+            return self.unmeasured(name, "targets are measured values, which may differ in repeats")
+        from scipy.sparse import coo_array
+        from scipy.sparse.csgraph import connected_components
+
+        rows = np.concatenate([self.rows[part] for part in PARTS])
+        records = self.some(rows)
+        pairs = np.array(
+            [(i, j) for i, j, *_ in self.similarity.exact_duplicates(records, records) if i < j], dtype=int
+        ).reshape(-1, 2)
+        size = len(records)
+        links = coo_array((np.ones(len(pairs)), (pairs[:, 0], pairs[:, 1])), shape=(size, size))
+        inputs, member = connected_components(links, directed=False)
+        labels = [_label(record.target) for record in records]
+        found: dict[int, tuple[Any, ...]] = {}
+        for i, j in pairs.tolist():
+            if labels[i] != labels[j]:
+                found.setdefault(int(member[i]), (records[i].id, records[j].id, 1.0))
+        return self.leak(name, len(found), int(inputs), examples=list(found.values()))
+
+    def single_feature(self, kind: str, targets: np.ndarray | None) -> Leak:
+        """Find columns that alone predict the target on groups that were not seen."""
+        name = "single_feature"
+        if targets is None or kind not in ("classification", "multilabel", "regression"):
+            return self.unmeasured(name, f"targets of kind {kind} are not judged by column")
+        columns = columns_of(self.records, self.settings.exclude)
+        groups = np.asarray(self.split.groups).astype(str)
+        columns = {key: column for key, column in columns.items() if not names_groups(column, groups)}
+        least = self.settings.feature_skill
+        found = shortcuts(
+            columns, np.asarray(targets), self.split, kind=kind, least=least, seed=self.settings.seed
+        )
+        if found is None:
+            return self.unmeasured(name, "there are too few groups to hold some out")
+        given_away = [one for one in found if one.skill >= least and one.beyond_chance]
+        measure = "R2" if kind == "regression" else "balanced accuracy above chance"
+        best = f"best: {found[0].column}, {measure} {found[0].skill:.2f}" if found else ""
+        return self.leak(
+            name,
+            len(given_away),
+            len(found),
+            examples=[(one.column, measure, one.skill) for one in given_away],
+            note=best,
+        )
+
+    def corpus_overlap(self, corpora: Mapping[str, np.ndarray] | np.ndarray | None) -> list[Leak]:
+        """Measure how much of the test records each pre-training corpus held."""
+        name = "corpus_overlap"
+        if corpora is None or (isinstance(corpora, Mapping) and not corpora):
+            return [self.unmeasured(name, "no checkpoint with a sketch of its corpus takes part")]
+        sketches = corpora if isinstance(corpora, Mapping) else {"": corpora}
+        test = self.some(self.rows["test"])
+        found = []
+        for subject, sketch in sketches.items():
+            shares = np.asarray(self.similarity.overlap(sketch, test), dtype=float)
+            known = np.flatnonzero(np.isfinite(shares))
+            if not len(known):
+                found.append(self.unmeasured(name, "the records are too short for the sketch"))
+                continue
+            held = known[shares[known] >= self.settings.corpus_share]
+            held = held[np.argsort(-shares[held], kind="stable")]
+            note = f"on average {shares[known].mean():.1%} of a record is in the corpus"
+            if len(known) < len(test):
+                note += f"; {len(test) - len(known):,} records are too short to tell"
+            examples = [(test[row].id, subject or "corpus", float(shares[row])) for row in held]
+            found.append(
+                self.leak(name, len(held), len(known), examples=examples, note=note, subject=subject)
+            )
+        return found
+
+
+def _label(target: Any) -> Any:
+    """Name a target by its content; the words for a long array leave numbers out."""
+    if isinstance(target, np.ndarray):
+        return target.shape, target.tobytes()
+    return repr(target)
