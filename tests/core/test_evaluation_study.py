@@ -396,3 +396,57 @@ def test_what_is_wrong_shows_before_anything_is_trained(toy, tmp_path, monkeypat
         assert main(["compare", *words, f"data.path={toy}", "run_dir=wrong"]) == 2
         assert said in capsys.readouterr().err
         assert not (tmp_path / "wrong").exists()
+
+
+def plant(toy: Path, tmp_path: Path) -> Path:
+    """Copy forty records into sites of their own, so that the same texts stand in several parts."""
+    lines = toy.read_text().splitlines()
+    path = tmp_path / "leaky.csv"
+    path.write_text("\n".join([*lines, *(f"{line}x" for line in lines[1:41])]) + "\n")
+    return path
+
+
+def test_a_planted_leak_stops_compare_unless_it_is_allowed_by_name(toy, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    words = ["compare", "toy/words", f"data.path={plant(toy, tmp_path)}", "labels=[all]", "seeds=[0]"]
+    words += ["tuning.trials=1", "jobs=1"]
+    assert main([*words, "run_dir=refused"]) == 2
+    said = capsys.readouterr().err
+    assert "exact_duplicates" in said and "audit.allow=[exact_duplicates]" in said and "leaky.csv:" in said
+    assert not (tmp_path / "cache" / "cells").exists(), "nothing may be trained"
+    assert main([*words, "run_dir=wrong", "audit.allow=[exact_duplicate]"]) == 2
+    assert "did you mean 'exact_duplicates'" in capsys.readouterr().err
+    assert main([*words, "run_dir=allowed", "audit.allow=[exact_duplicates]"]) == 0
+    leakage = read_report(tmp_path / "allowed")["leakage"]
+    check = next(check for check in leakage["checks"] if check["name"] == "exact_duplicates")
+    assert not leakage["passed"] and check["allowed"] and check["count"] > 0
+    assert main(["finetune", *words[1:3], "versus=[]", "run_dir=tuned"]) == 0, "finetune warns only"
+    assert "exact_duplicates" in capsys.readouterr().err
+
+
+def test_test_records_of_the_pretraining_corpus_are_found(toy, tmp_path, monkeypatch):
+    from scizoo.evaluation.corpora import corpus_sketches
+    from scizoo.evaluation.similarity import MinHashTextSimilarity
+    from scizoo.files import write_json
+
+    cfg = config(toy)
+    data = read_task(cfg)
+    manifest = {
+        "format_version": 1,
+        **dict.fromkeys(("domain", "kind", "summary", "licence"), "toy"),
+        "backbone": {},
+        "context": {},
+    }
+    similarity = MinHashTextSimilarity(shingle=5, scale=1)
+    for name, fingerprint, known in (
+        ("seen", data.dataset.fingerprint(), True),
+        ("changed", "0" * 64, False),
+    ):
+        about = {"config": {"data": cfg["data"]}, "data": {"fingerprint": fingerprint}}
+        write_json(tmp_path / name / "scizoo.json", {**manifest, **about, "name": f"toy/{name}"})
+        sketches = corpus_sketches([str(tmp_path / name)], similarity, tmp_path / "sketches")
+        assert list(sketches) == ([f"toy/{name}"] if known else [])
+    sketch = corpus_sketches([str(tmp_path / "seen")], similarity, tmp_path / "sketches")["toy/seen"]
+    assert similarity.overlap(sketch, data.part("test")).min() == 1.0
+    monkeypatch.setattr(similarity, "sketch", None)  # a kept sketch is not made again
+    assert len(corpus_sketches([str(tmp_path / "seen")], similarity, tmp_path / "sketches")["toy/seen"])

@@ -24,7 +24,7 @@ from scizoo.evaluation.table import Row, rich_table
 from scizoo.evaluation.workers import limited_threads, plan
 from scizoo.files import atomic_path, cache_dir, write_json
 from scizoo.jobs.finetune import describe
-from scizoo.jobs.reporting import Report, check_subgroups
+from scizoo.jobs.reporting import Report, audit, check_subgroups
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
@@ -59,6 +59,7 @@ def run(cfg: DictConfig, run_dir: Path) -> dict[str, Any]:
     describe(data)
     check_subgroups(settings, data.part("test"))
     check_networks(settings, data, everyone)
+    leakage = audit(settings, data, [one.checkpoint for one in everyone if one.checkpoint], strict=True)
     if left_out(settings):
         check_left_out(data, left_out(settings))
     metric = Arena(settings, data, run_dir, None).metric
@@ -89,6 +90,7 @@ def run(cfg: DictConfig, run_dir: Path) -> dict[str, Any]:
         parts=data.counts(),
         split=data.split.method,
         fingerprint=data_digest(data),
+        leakage=leakage,
         failed=failed,
     )
     with limited_threads(lanes.threads):

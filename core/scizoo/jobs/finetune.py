@@ -23,7 +23,7 @@ from scizoo.evaluation.table import Row, rich_table
 from scizoo.files import atomic_path, cache_dir, write_json
 from scizoo.jobs.cards import make_card
 from scizoo.jobs.pretrain import training_data
-from scizoo.jobs.reporting import Report, check_subgroups
+from scizoo.jobs.reporting import Report, audit, check_subgroups
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
@@ -51,6 +51,7 @@ def run(cfg: DictConfig, run_dir: Path) -> dict[str, Any]:
     data = read_task(plain, run_dir)
     describe(data)
     check_subgroups(plain, data.part("test"))
+    leakage = audit(plain, data, [str(plain["checkpoint"])] if plain.get("checkpoint") else [], strict=False)
     arena = Arena(plain, data, run_dir, cache_dir() / "tokens")
     everyone = contenders(plain)
     results = []
@@ -74,6 +75,7 @@ def run(cfg: DictConfig, run_dir: Path) -> dict[str, Any]:
         parts=data.counts(),
         split=data.split.method,
         fingerprint=data_digest(data),
+        leakage=leakage,
     )
     write_report(run_dir, report.build())
     show(results, scores, arena.metric, str(plain["task"]["name"]))

@@ -14,9 +14,11 @@ from typing import Any
 
 from scizoo import plugins
 from scizoo.checkpoints.manifest import portable, portable_text
-from scizoo.config import get_class
+from scizoo.config import get_class, instantiate
 from scizoo.data.records import Dataset, Record
+from scizoo.data.task import TaskData
 from scizoo.errors import ConfigError, did_you_mean
+from scizoo.evaluation.corpora import corpus_sketches
 from scizoo.evaluation.findings import (
     Comparison,
     Judged,
@@ -33,10 +35,12 @@ from scizoo.evaluation.findings import (
     table_rows,
     worst_mistakes,
 )
+from scizoo.evaluation.leakage import AuditSettings, LeakageError, audit_task
 from scizoo.evaluation.metrics import get_metric
 from scizoo.evaluation.plain import plain
 from scizoo.evaluation.table import Row, table_section
 from scizoo.evaluation.verdict import Verdict, headlines, verdict
+from scizoo.files import cache_dir
 
 log = logging.getLogger(__name__)
 
@@ -222,6 +226,44 @@ class Report:
                 mistake["picture"] = picture(draw, record, mistake["predicted"])
             except Exception as error:  # a plugin's drawing may fail in any way
                 log.warning("record '%s' could not be drawn: %s: %s", record.id, type(error).__name__, error)
+
+
+def audit(
+    cfg: Mapping[str, Any], data: TaskData, checkpoints: Sequence[str], *, strict: bool
+) -> dict[str, Any]:
+    """Measure leakage between the parts, and of the test part into pre-training corpora.
+
+    Parameters
+    ----------
+    cfg : mapping
+        A composed config; read is ``audit``.
+    data : TaskData
+    checkpoints : sequence of str
+    strict : bool
+        Whether a leak beyond its tolerance stops the job; else it is told as a warning.
+
+    Returns
+    -------
+    dict
+        The ``leakage`` section of report.json.
+
+    Raises
+    ------
+    LeakageError
+        When the split leaks, ``strict`` holds, and the leak is not among ``audit.allow``.
+    """
+    described = AuditSettings.split_from(cfg.get("audit"))[1]
+    corpora = {}
+    if described.get("_target_") and checkpoints:
+        corpora = corpus_sketches(checkpoints, instantiate(described), cache_dir() / "sketches")
+    found = audit_task(data, cfg, corpora)
+    try:
+        found.check()
+    except LeakageError as error:
+        if strict:
+            raise
+        log.warning("%s", error.problem)
+    return found.to_dict()
 
 
 def check_subgroups(cfg: Mapping[str, Any], records: Sequence[Record]) -> None:
