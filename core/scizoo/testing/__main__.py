@@ -11,7 +11,8 @@ from scizoo.errors import did_you_mean
 
 def main(argv: list[str]) -> int:
     """Run the suite and return pytest's exit status; 2 when a domain is not installed."""
-    names = [word for word in argv if not word.startswith("-")]
+    first = next((place for place, word in enumerate(argv) if word.startswith("-")), len(argv))
+    names, options = argv[:first], argv[first:]
     for name in names:
         if name not in plugins.installed():
             hint = did_you_mean(name, plugins.installed())
@@ -23,7 +24,6 @@ def main(argv: list[str]) -> int:
         print("scizoo: the contract suite needs pytest: pip install pytest", file=sys.stderr)
         return 2
     os.environ["SCIZOO_TEST_DOMAINS"] = ",".join(names or plugins.installed())
-    options = [word for word in argv if word.startswith("-")]
     return int(pytest.main(["--pyargs", "scizoo.testing.suite", "--import-mode=importlib", "-ra", *options]))
 
 

@@ -207,6 +207,11 @@ def test_splits_share_no_group_and_no_input(task: str, workshop: Workshop) -> No
     for group in named:  # whatever the splitter calls its groups, the records' own hold too
         held = [part for part in PARTS if any(record.group == group for record in data.part(part))]
         assert len(held) <= 1, f"group {group} is in {held}"
+    audit = instantiate(workshop.config(task).get("audit"))
+    if audit is not None:  # the field's own idea of sameness, such as a sequence and its other strand
+        fitted = [*data.part("train"), *data.part("validation")]
+        copies = audit.exact_duplicates(fitted, data.part("test"))
+        assert not copies, [(fitted[i].id, data.part("test")[j].id) for i, j in copies[:5]]
     again = instantiate(workshop.config(task)["split"]).split(data.records)
     for part in PARTS:
         np.testing.assert_array_equal(getattr(again, part), data.rows(part))
