@@ -93,6 +93,10 @@ def check(cfg: DictConfig) -> list[str]:
 
     plain: Any = OmegaConf.to_container(cfg, resolve=False)
     problems = []
+    from scizoo.evaluation.leakage import AuditSettings
+
+    # The audit's own keys stand beside those of the similarity that it makes.
+    plain = {**plain, "audit": AuditSettings.split_from(plain.get("audit"))[1] or None}
     for key, node in targets(plain):
         try:
             target = get_class(str(node["_target_"]), key=f"{key}._target_")
