@@ -73,7 +73,8 @@ def split_of(train, validation, test):
 
 def test_a_class_absent_from_training_is_counted():
     records = records_of("cat", "dog", "cat", "dgo", "dgo")
-    with pytest.raises(DataError, match=r"(?s)'dgo' is absent.*2 other records have it.*'r3' \(f, 3\).*'dog'"):
+    told = r"(?s)'dgo' is absent.*2 other records have it.*'r3' \(f, 3\).*'dog'"
+    with pytest.raises(DataError, match=told):
         encode_targets(ClassTarget(), records, split_of([0, 1], [2], [3, 4]))
 
 

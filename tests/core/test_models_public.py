@@ -4,12 +4,12 @@ import logging
 
 import pytest
 import torch
-from scizoo.config import instantiate
-from scizoo.errors import ConfigError, ScizooError
-from scizoo.models.backbones import build_backbone
 from transformers import BertConfig, BertForMaskedLM
 
+from scizoo.config import instantiate
 from scizoo.data.bytes_tokenizer import ByteTokenizer
+from scizoo.errors import ConfigError, ScizooError
+from scizoo.models.backbones import build_backbone
 
 TARGET = "scizoo.models.public.public_backbone"
 

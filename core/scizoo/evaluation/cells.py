@@ -173,12 +173,14 @@ class CellStore:
         if facts is None:
             return None
         try:
-            outputs = [Outputs.load(self.path(key) / f"{part}.npz") for part in ("validation", "test")]
+            validation, test = (
+                Outputs.load(self.path(key) / f"{part}.npz") for part in ("validation", "test")
+            )
         except DataError as error:
             log.warning("%s; the cell is computed again", error.problem)
             return None
         cost = Cost(**facts["cost"])
-        return Result(contender, *outputs, cost, facts["seed"], facts["labels"], facts["settings"])
+        return Result(contender, validation, test, cost, facts["seed"], facts["labels"], facts["settings"])
 
     def save(self, key: str, result: Result, extra: Mapping[str, Any] | None = None) -> None:
         """Write a cell, whole or not at all.

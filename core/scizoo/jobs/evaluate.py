@@ -126,9 +126,12 @@ def predict_outputs(model: Model, records: list[Record], groups: np.ndarray) -> 
     """
     target = model.checkpoint.target
     assert target is not None
+    if target.kind == "tokens":
+        raise ConfigError(f"{model.name} labels positions; only records can be judged.")
     encoded = target.encode([record.target for record in records], record_names(records))
     prediction = model.predict(records)
     regression = isinstance(target, RealTarget)
+    assert isinstance(encoded, np.ndarray)
     return Outputs(
         ids=np.array([record.id for record in records], dtype=str),
         groups=groups,
