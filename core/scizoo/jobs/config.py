@@ -103,6 +103,10 @@ def check(cfg: DictConfig) -> list[str]:
             settings = {name: value for name, value in node.items() if not str(name).startswith("_")}
             if key == "optimizer":
                 settings = {"lr": settings.get("lr")}  # the rest is scizoo's own, checked when it is built
+            if key == "audit":  # its group holds the audit's own keys beside those of the similarity
+                from scizoo.evaluation.leakage import AuditSettings
+
+                settings = AuditSettings.split_from(settings)[1]
             check_arguments(target, (), settings, key=key, partial=True)
         except ScizooError as error:
             problems.append(str(error))
