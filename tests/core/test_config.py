@@ -57,7 +57,7 @@ def test_a_task_overrides_what_is_shared_and_the_command_overrides_the_task(make
     make_plugin("toy")
     assert compose("finetune", "toy/sum").adapt.mode == "probe"
     assert compose("finetune", "toy/sum", ["adapt=lora"]).adapt.mode == "lora"
-    assert compose("evaluate", "toy/sum").part == "test"
+    assert compose("evaluate", "toy/sum", ["part=test"]).part == "test"
     assert compose("finetune", None, ["task=toy/sum"]).task.name == "toy/sum"
 
 
