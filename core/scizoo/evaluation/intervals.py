@@ -231,6 +231,8 @@ def estimate(
     else:
         method = "percentile"
         low, high = percentile_interval(values, level)
+    # Few seeds stretched about their mean can pass the end of the metric's range.
+    low, high = (float(np.clip(end, *found.bounds)) for end in (low, high))
     known = int(np.isfinite(values).sum())
     reason = None if known else "the metric is undefined in every bootstrap replicate"
     return Estimate(value, low, high, **facts, resamples=known, method=method, reason=reason)

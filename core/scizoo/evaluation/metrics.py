@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 import warnings
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -45,6 +45,8 @@ class Metric:
     resample : callable, optional
         ``resample(outputs, weights) -> ndarray (B,)`` for weights (B, N), NaN where undefined. Without
         it, ``function`` is called for every replicate.
+    bounds : tuple of float
+        The lowest and highest value it can have; no interval passes them.
     """
 
     name: str
@@ -54,6 +56,7 @@ class Metric:
     needs: tuple[str, ...]
     function: Callable[[Outputs, np.ndarray | None], float]
     resample: Callable[[Outputs, np.ndarray], np.ndarray] | None = None
+    bounds: tuple[float, float] = (-math.inf, math.inf)
 
     @property
     def sign(self) -> float:
@@ -201,6 +204,17 @@ def replicate(
     return np.concatenate(parts) if parts else np.empty(0)
 
 
+_SHARE, _SIGNED, _POSITIVE = (0.0, 1.0), (-1.0, 1.0), (0.0, math.inf)
+_BOUNDS = {
+    **dict.fromkeys(("accuracy", "balanced_accuracy", "macro_f1", "mean_brier"), _SHARE),
+    **dict.fromkeys(("auroc", "auprc", "mean_auroc", "mean_auprc"), _SHARE),
+    **dict.fromkeys(("mcc", "pearson", "spearman"), _SIGNED),
+    **dict.fromkeys(("log_loss", "rmse", "mae"), _POSITIVE),
+    "brier": (0.0, 2.0),
+    "r2": (-math.inf, 1.0),
+    "bits_per_token": _POSITIVE,
+    "perplexity": (1.0, math.inf),
+}
 _CLASS = ("classification", "tokens")
 _P = ("probability",)
 for _metric in (
@@ -282,4 +296,4 @@ for _metric in (
         resampled.perplexity,
     ),
 ):
-    register(_metric)
+    register(replace(_metric, bounds=_BOUNDS.get(_metric.name, _metric.bounds)))
