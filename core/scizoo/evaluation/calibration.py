@@ -166,19 +166,28 @@ class TemperatureScaling:
 
     @classmethod
     def fit(cls, outputs: Outputs) -> TemperatureScaling:
-        """Find the temperature with the lowest log loss on validation records."""
+        """Find the temperature with the lowest log loss on validation records.
+
+        Of n records, one in n + 2 is taken to be wrong (Platt 1999): a part without errors would else
+        ask for temperature zero, and n records cannot show that a model never errs.
+        """
         probability = np.clip(outputs.require("probability"), _TINY, 1)
+        rows = np.arange(len(outputs))
 
         def loss(log_temperature: float) -> float:
-            scaled = _scale(probability, float(np.exp(log_temperature)), outputs.kind)
+            temperature = float(np.exp(log_temperature))
             if outputs.kind == "multilabel":
                 known = ~np.isnan(outputs.targets)
-                chosen = np.where(outputs.targets == 1, scaled, 1 - scaled)[known]
+                logits = special.logit(np.clip(probability, _TINY, 1 - _TINY))[known] / temperature
+                sign = np.where(outputs.targets[known] == 1, 1, -1)
+                right, wrong = special.log_expit(sign * logits), special.log_expit(-sign * logits)
             else:
-                chosen = scaled[np.arange(len(outputs)), outputs.targets]
-            return float(-np.log(np.clip(chosen, _TINY, 1)).mean())
+                logs = special.log_softmax(np.log(probability) / temperature, axis=1)
+                right = logs[rows, outputs.targets]
+                wrong = (logs.sum(axis=1) - right) / max(1, logs.shape[1] - 1)
+            doubt = 1 / (len(right) + 2)
+            return float(-((1 - doubt) * right + doubt * wrong).mean())
 
-        # Between 1/20 and 20: a validation part without errors would else ask for temperature zero.
         best = optimize.minimize_scalar(loss, bounds=(-3.0, 3.0), method="bounded")
         return cls(float(np.exp(best.x)), outputs.kind)
 
