@@ -18,11 +18,12 @@ from scizoo.errors import DataError, ScizooError, did_you_mean
 from scizoo.models.objectives import CausalLM, Objective
 from scizoo.models.pooling import build_pool
 from scizoo.predictions import Prediction, class_names, to_frame
-from scizoo.training.predict import aggregate, embed_windows, join_positions, predict_windows
+from scizoo.training.predict import aggregate, embed_windows, join_positions, mean_pool, predict_windows
 
 if TYPE_CHECKING:
     import pandas as pd
 
+    from scizoo.checkpoints.uncertainty import UncertaintyState
     from scizoo.transformer import EmbeddingTransformer
 
 POOLS = ("mean", "cls", "max")
@@ -133,7 +134,9 @@ class Model:
         )
         return aggregate(windows, encoded.record_index)["embedding"].astype(np.float32)
 
-    def predict(self, inputs: Iterable[Any], batch_size: int = 64) -> Prediction:
+    def predict(
+        self, inputs: Iterable[Any], batch_size: int = 64, coverage: float | None = None
+    ) -> Prediction:
         """Predict each input.
 
         Parameters
@@ -142,6 +145,10 @@ class Model:
             Raw inputs or Records.
         batch_size : int
             Windows a forward pass.
+        coverage : float, optional
+            How often sets of classes, or intervals, shall hold the truth, such as 0.9. With it the
+            prediction is calibrated and has ``sets``, or ``lower`` and ``upper``, and ``ood_score`` and
+            ``ood``. The promise holds for inputs like the validation records of the training.
 
         Returns
         -------
@@ -152,8 +159,11 @@ class Model:
 
         Raises
         ------
+        ConfigError
+            When the coverage does not lie between 0 and 1.
         ScizooError
-            When the model only embeds or models sequences.
+            When the model only embeds or models sequences, or a coverage is asked of a checkpoint that
+            keeps nothing to give it.
         DataError
             When an input cannot be encoded, naming it.
         """
@@ -164,11 +174,20 @@ class Model:
                 expected="a checkpoint that was fine-tuned",
                 remedy=f"fine-tune it (scizoo finetune DOMAIN/TASK checkpoint={self.ref}), or use embed().",
             )
+        state = None if coverage is None else self._uncertainty(coverage)
         records = _records(inputs)
         encoded = self._encode(records) if records else None
         if encoded is None:
-            return Prediction.empty(self.kind, self.classes, head.outputs)
-        windows = predict_windows(self.checkpoint, _batches(encoded, batch_size), device=self.device)
+            nothing = Prediction.empty(self.kind, self.classes, head.outputs)
+            if state is None or coverage is None:
+                return nothing
+            return nothing.with_uncertainty(state, np.empty((0, self.dimension)), coverage)
+        windows = predict_windows(
+            self.checkpoint,
+            _batches(encoded, batch_size),
+            device=self.device,
+            pool=None if state is None else getattr(head, "features", mean_pool),
+        )
         ids = [record.id for record in records]
         if self.kind == "tokens":
             joined = _joined(windows["probability"], encoded, len(ids))
@@ -178,12 +197,31 @@ class Model:
             key: np.stack(value) if isinstance(value, list) else value for key, value in windows.items()
         }
         means = aggregate(stacked, encoded.record_index)
-        return Prediction.of_records(
+        made = Prediction.of_records(
             self.kind, ids, means, target=self.checkpoint.target, levels=getattr(head, "quantiles", ())
         )
+        if state is None or coverage is None:
+            return made
+        return made.with_uncertainty(state, means["embedding"], coverage)
+
+    def _uncertainty(self, coverage: float) -> UncertaintyState:
+        from scizoo.evaluation.uncertainty import check_coverage
+
+        check_coverage(coverage)
+        if self.checkpoint.uncertainty is None:
+            raise ScizooError(
+                f"{self.name} keeps nothing to make sets or intervals with.",
+                expected="a checkpoint that was fine-tuned with 20 validation records or more",
+                remedy="predict without coverage, or fine-tune it again.",
+            )
+        return self.checkpoint.uncertainty
 
     def predict_df(
-        self, inputs: Iterable[Any] | pd.DataFrame, input: str | None = None, batch_size: int = 64
+        self,
+        inputs: Iterable[Any] | pd.DataFrame,
+        input: str | None = None,
+        batch_size: int = 64,
+        coverage: float | None = None,
     ) -> pd.DataFrame:
         """Predict into a table.
 
@@ -196,12 +234,16 @@ class Model:
             The column of raw inputs; not needed for a table of one column.
         batch_size : int
             Windows a forward pass.
+        coverage : float, optional
+            As for :meth:`predict`.
 
         Returns
         -------
         DataFrame
             Column ``id``; for classes ``prediction`` and one ``probability_<class>`` a class; for
             quantities ``mean`` and ``std`` (``mean_<name>`` and ``std_<name>`` where there are several).
+            With a coverage also ``set`` (labels joined by ``;``, likeliest first) and ``set_size``, or
+            ``lower`` and ``upper``; and ``ood_score`` and ``ood``.
 
         Raises
         ------
@@ -211,7 +253,7 @@ class Model:
         import pandas as pd
 
         if not isinstance(inputs, pd.DataFrame):
-            return to_frame(self.predict(inputs, batch_size))
+            return to_frame(self.predict(inputs, batch_size, coverage))
         columns = [str(column) for column in inputs.columns]
         column = input if input is not None or len(columns) != 1 else columns[0]
         if column is None or column not in columns:
@@ -222,7 +264,7 @@ class Model:
             )
         ids = inputs["id"] if "id" in columns else inputs.index
         records = [Record(str(id), value) for id, value in zip(ids, inputs[column])]
-        frame = to_frame(self.predict(records, batch_size))
+        frame = to_frame(self.predict(records, batch_size, coverage))
         frame.index = inputs.index
         return frame
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,6 +12,8 @@ from scizoo.data.targets import ClassTarget, MultiLabelTarget, RealTarget, Targe
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from scizoo.checkpoints.uncertainty import UncertaintyState
 
 
 @dataclass(frozen=True)
@@ -39,6 +41,13 @@ class Prediction:
         The levels of the quantiles.
     positions : list of ndarray, optional
         For tokens: of each input its probabilities (positions, classes).
+    sets : list of list of str, optional
+        Where a coverage was asked for: of each input the classes or labels that may be true, likeliest
+        first.
+    lower, upper : ndarray, shape (inputs, quantities), optional
+        The interval, where a coverage was asked for.
+    ood_score : ndarray, shape (inputs,), optional
+        How far an input lies from those the model knows, and `ood`: whether that is too far.
     """
 
     kind: str
@@ -51,6 +60,11 @@ class Prediction:
     quantiles: np.ndarray | None = None
     levels: list[float] = field(default_factory=list)
     positions: list[np.ndarray] | None = None
+    sets: list[list[str]] | None = None
+    lower: np.ndarray | None = None
+    upper: np.ndarray | None = None
+    ood_score: np.ndarray | None = None
+    ood: np.ndarray | None = None
 
     @classmethod
     def empty(cls, kind: str, classes: list[str], outputs: int) -> Prediction:
@@ -122,6 +136,41 @@ class Prediction:
         labels = [[names[number] for number in table.argmax(axis=1)] for table in tables]
         return cls("tokens", list(ids), names, labels=labels, positions=list(tables))
 
+    def with_uncertainty(
+        self, state: UncertaintyState, embeddings: np.ndarray, coverage: float
+    ) -> Prediction:
+        """Return it calibrated, with sets or intervals and the out-of-distribution score.
+
+        Parameters
+        ----------
+        state : UncertaintyState
+            Of the checkpoint.
+        embeddings : ndarray, shape (inputs, D)
+            What the head saw.
+        coverage : float
+        """
+        from scizoo.evaluation.uncertainty import apply_uncertainty
+
+        found: dict[str, Any] = apply_uncertainty(
+            state,
+            ids=self.ids,
+            probability=self.probability,
+            mean=self.mean,
+            variance=None if self.std is None else self.std**2,
+            embeddings=embeddings,
+            coverage=coverage,
+        )
+        if "members" in found:
+            order = np.argsort(-found["probability"], axis=1, kind="stable")
+            members = found.pop("members")
+            found["sets"] = [
+                [self.classes[place] for place in places if row[place]]
+                for row, places in zip(members, order, strict=True)
+            ]
+        if "variance" in found:
+            found["std"] = np.sqrt(found.pop("variance"))
+        return replace(self, **found)
+
     def __len__(self) -> int:
         return len(self.ids)
 
@@ -150,6 +199,8 @@ def to_frame(prediction: Prediction) -> pd.DataFrame:
     import pandas as pd
 
     columns: dict[str, Any] = {"id": prediction.ids}
+    strange = {name: getattr(prediction, name) for name in ("ood_score", "ood")}
+    strange = {name: column for name, column in strange.items() if column is not None}
     if prediction.kind == "regression" and prediction.mean is not None and prediction.std is not None:
         many = prediction.mean.shape[1]
         for number in range(many):
@@ -157,12 +208,20 @@ def to_frame(prediction: Prediction) -> pd.DataFrame:
             end = "" if many == 1 else f"_{name}"
             columns[f"mean{end}"] = prediction.mean[:, number]
             columns[f"std{end}"] = prediction.std[:, number]
+            if prediction.lower is not None and prediction.upper is not None:
+                columns[f"lower{end}"] = prediction.lower[:, number]
+                columns[f"upper{end}"] = prediction.upper[:, number]
             if prediction.quantiles is not None:
                 for place, level in enumerate(prediction.levels):
                     columns[f"quantile_{level:g}{end}"] = prediction.quantiles[:, number, place]
-        return pd.DataFrame(columns)
+        return pd.DataFrame(columns | strange)
     columns["prediction"] = prediction.labels
     if prediction.probability is not None:
         for number, name in enumerate(prediction.classes):
             columns[f"probability_{name}"] = prediction.probability[:, number]
-    return pd.DataFrame(columns)
+    if prediction.sets is not None:
+        from scizoo.evaluation.uncertainty import join_labels
+
+        columns["set"] = [join_labels(names) for names in prediction.sets]
+        columns["set_size"] = [len(names) for names in prediction.sets]
+    return pd.DataFrame(columns | strange)

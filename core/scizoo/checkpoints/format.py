@@ -23,6 +23,7 @@ from scizoo.checkpoints.manifest import FILE_NAME, Manifest, portable
 from scizoo.checkpoints.reference import TOLERANCE, VerifyReport, check_reference, write_reference
 from scizoo.checkpoints.safety import check_folder, read_sums, write_sums
 from scizoo.checkpoints.store import resolve_ref
+from scizoo.checkpoints.uncertainty import UncertaintyState, read_uncertainty, write_uncertainty
 from scizoo.data.encoding import Context, Views
 from scizoo.data.targets import TargetEncoder
 from scizoo.data.tokenizer import Tokenizer, save_tokenizer, tokenizer_entry
@@ -58,6 +59,9 @@ class Checkpoint:
         Turns outputs back into the user's labels and units.
     views : callable or None
         Gives the views of an input that are averaged in prediction.
+    uncertainty : UncertaintyState or None
+        What calibrated probabilities, sets or intervals and the out-of-distribution score need; None
+        where it was written without.
     """
 
     path: Path
@@ -68,6 +72,7 @@ class Checkpoint:
     head: Head | None = None
     target: TargetEncoder | None = None
     views: Views | None = None
+    uncertainty: UncertaintyState | None = None
 
     @property
     def kind(self) -> str:
@@ -94,6 +99,7 @@ def save_checkpoint(
     head: Head | None = None,
     target: TargetEncoder | None = None,
     augment: Any = None,
+    uncertainty: UncertaintyState | None = None,
     figures: Sequence[Figure] = (),
     config: Any = None,
     data: Mapping[str, Any] | None = None,
@@ -121,6 +127,8 @@ def save_checkpoint(
     augment : mapping or object, optional
         Config (``_target_`` and settings) or instance of what gives the views of an input; they are
         averaged in prediction unless its ``predict`` is false.
+    uncertainty : UncertaintyState, optional
+        What ``scizoo.evaluation.uncertainty.fit_uncertainty`` gave.
     figures : sequence of Figure
         What was measured, for metrics.json and the card.
     config : mapping or DictConfig, optional
@@ -158,6 +166,8 @@ def save_checkpoint(
         if head is not None:
             save_file(cast_state(head.state_dict(), dtype), folder / HEAD, metadata={"format": "pt"})
         save_tokenizer(tokenizer, folder)
+        if uncertainty is not None:
+            write_uncertainty(folder, uncertainty)
         manifest = Manifest(
             name=card.name,
             domain=domain,
@@ -171,6 +181,7 @@ def save_checkpoint(
             target=None if target is None else {"_target_": _dotted(target), "state": target.state()},
             augment=_augment_component(augment),
             adapter={"files": "peft"} if adapted else None,
+            uncertainty=None if uncertainty is None else dict(uncertainty.settings),
             config=_plain_config(config),
             versions=_versions(domain),
             data=portable(dict(data or {})),
@@ -277,7 +288,8 @@ def open_folder(folder: Path, manifest: Manifest) -> Checkpoint:
             head = _load_head(head_class, manifest.head, folder, backbone)
         if target_class is not None and manifest.target is not None:
             target = target_class.from_state(manifest.target["state"])
-    except (SafetensorError, KeyError, TypeError, ValueError, ConfigError) as error:
+        uncertainty = read_uncertainty(folder, manifest.uncertainty)
+    except (FileNotFoundError, SafetensorError, KeyError, TypeError, ValueError, ConfigError) as error:
         raise CheckpointError(
             f"{folder} cannot be put together: {type(error).__name__}: {error}",
             expected="settings that fit the classes they are for",
@@ -286,7 +298,7 @@ def open_folder(folder: Path, manifest: Manifest) -> Checkpoint:
     backbone.eval().requires_grad_(False)
     if head is not None:
         head.eval().requires_grad_(False)
-    return Checkpoint(folder, manifest, backbone, tokenizer, context, head, target, views)
+    return Checkpoint(folder, manifest, backbone, tokenizer, context, head, target, views, uncertainty)
 
 
 def _head_component(head: Head) -> dict[str, Any]:

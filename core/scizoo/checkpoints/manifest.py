@@ -55,6 +55,9 @@ class Manifest:
         Seeds of the run.
     adapter : dict or None
         How an unmerged adapter is put back on the backbone.
+    uncertainty : dict or None
+        How ``uncertainty.safetensors`` is to be read: methods, default coverage and counts. Left out of
+        the file where it is None.
     files : dict of str to int
         Size in bytes of every other file; tells a truncated file from a changed one.
     created : str
@@ -75,6 +78,7 @@ class Manifest:
     target: dict[str, Any] | None = None
     augment: dict[str, Any] | None = None
     adapter: dict[str, Any] | None = None
+    uncertainty: dict[str, Any] | None = None
     config: dict[str, Any] = field(default_factory=dict)
     versions: dict[str, str] = field(default_factory=dict)
     data: dict[str, Any] = field(default_factory=dict)
@@ -86,6 +90,8 @@ class Manifest:
     def to_dict(self) -> dict[str, Any]:
         """Return the manifest as plain data, the format version first."""
         plain = asdict(self)
+        if plain["uncertainty"] is None:  # so the file stays readable by whoever does not know the field
+            del plain["uncertainty"]
         return {"format_version": plain.pop("format_version"), **plain}
 
 

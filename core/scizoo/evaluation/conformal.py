@@ -116,9 +116,18 @@ class ConformalClassifier:
         ConformalClassifier
             Itself.
         """
-        probability = np.asarray(probability, dtype=float)
-        scores = self._scores(probability, uniform_of(ids, self.seed))
-        self.threshold = conformal_quantile(scores[np.arange(len(targets)), targets], self.coverage)
+        return self.calibrate(self.true_scores(probability, targets, ids))
+
+    def true_scores(
+        self, probability: np.ndarray, targets: np.ndarray, ids: Sequence[str] | np.ndarray
+    ) -> np.ndarray:
+        """Give the nonconformity (n,) of the true classes: all that calibration needs of these records."""
+        scores = self._scores(np.asarray(probability, dtype=float), uniform_of(ids, self.seed))
+        return scores[np.arange(len(targets)), targets]
+
+    def calibrate(self, scores: np.ndarray) -> ConformalClassifier:
+        """Calibrate on the :meth:`true_scores` of validation records, in any order."""
+        self.threshold = conformal_quantile(scores, self.coverage)
         return self
 
     def sets(self, probability: np.ndarray, ids: Sequence[str] | np.ndarray) -> np.ndarray:
@@ -196,6 +205,16 @@ class ConformalRegressor:
             raise ValueError("quantiles are for the method cqr")
         return self._keep(np.maximum(lower - targets, targets - upper))
 
+    def calibrate(self, residual: np.ndarray, deviation: np.ndarray | None = None) -> ConformalRegressor:
+        """Calibrate on absolute residuals and predicted standard deviations (n, T), for any coverage."""
+        if self.method == "absolute":
+            return self._keep(residual)
+        if deviation is None:
+            raise ValueError(f"the method {self.method} needs a deviation")
+        if self.method == "scaled":
+            return self._keep(residual / np.maximum(deviation, 1e-6))
+        return self._keep(residual - stats.norm.ppf((1 + self.coverage) / 2) * deviation)
+
     def _keep(self, scores: np.ndarray) -> ConformalRegressor:
         columns = scores.reshape(len(scores), -1).T
         self.margin = np.array([conformal_quantile(column, self.coverage) for column in columns])
@@ -207,7 +226,8 @@ class ConformalRegressor:
         """Give lower and upper ends, each (N, T), in the target's unit."""
         if not len(self.margin):
             raise ValueError("fit comes first")
-        mean = np.asarray(mean, dtype=float).reshape(len(mean), -1)
+        mean = np.asarray(mean, dtype=float)
+        mean = mean[:, None] if mean.ndim == 1 else mean
         if self.method == "absolute":
             return mean - self.margin, mean + self.margin
         if variance is None:
@@ -220,7 +240,7 @@ class ConformalRegressor:
     def from_quantiles(self, lower: np.ndarray, upper: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Widen or narrow predicted quantiles (N, T); ends that would cross meet in the middle."""
         low, high = lower - self.margin, upper + self.margin
-        middle = (low + high) / 2
+        middle = (lower + upper) / 2  # not of low and high, which may be infinite
         return np.minimum(low, middle), np.maximum(high, middle)
 
     def state(self) -> dict[str, np.ndarray]:

@@ -259,6 +259,13 @@ class Arena:
                 )
         return Result(contender, outputs[0], outputs[1], meter.cost, seed, len(rows), tuned.to_dict())
 
+    def embeddings(self, result: Result, part: str) -> np.ndarray:
+        """Give what the head of a fitted network sees of the records of a part (N, D)."""
+        assert result.fitted is not None and result.parts is not None
+        rows, encoded = self.data.rows(part), self._encode(result.parts)
+        found = predict_task(result.fitted, self.cfg, result.parts, encoded, rows, embeddings=True)
+        return found["embedding"]
+
     def _key(self, parts: ModelParts) -> str:
         """Name the records as these parts encode them."""
         views = parts.augment.fingerprint() if parts.augment else ""

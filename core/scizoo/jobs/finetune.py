@@ -15,11 +15,12 @@ from scizoo.data.task import TaskData, read_task
 from scizoo.evaluation.cells import data_digest
 from scizoo.evaluation.contenders import Arena, Result, contenders
 from scizoo.evaluation.cost import duration
-from scizoo.evaluation.findings import Judged
+from scizoo.evaluation.findings import Judged, Settings
 from scizoo.evaluation.intervals import Estimate, estimate
 from scizoo.evaluation.metrics import applicable, default_metrics, get_metric
 from scizoo.evaluation.report.render import write_report
 from scizoo.evaluation.table import Row, rich_table
+from scizoo.evaluation.uncertainty import FEW, fit_uncertainty
 from scizoo.files import atomic_path, cache_dir, write_json
 from scizoo.jobs.cards import make_card
 from scizoo.jobs.pretrain import training_data
@@ -27,6 +28,8 @@ from scizoo.jobs.reporting import Report, audit, check_subgroups
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
+
+    from scizoo.checkpoints.uncertainty import UncertaintyState
 
 log = logging.getLogger(__name__)
 
@@ -63,7 +66,8 @@ def run(cfg: DictConfig, run_dir: Path) -> dict[str, Any]:
     scores = judge(results, arena.metric, plain["evaluation"])
     write_metrics(run_dir, results, scores, data)
     main = results[0]
-    save(plain, run_dir, data, main, figures(results, scores, data, plain))
+    uncertainty = uncertainty_of(arena, main, Settings.from_config(plain).coverage)
+    save(plain, run_dir, data, main, figures(results, scores, data, plain), uncertainty)
     report = Report(
         cfg=plain,
         verb="finetune",
@@ -195,8 +199,27 @@ def figures(
     return made
 
 
+def uncertainty_of(arena: Arena, result: Result, coverage: float) -> UncertaintyState | None:
+    """Fit on the validation part what predictions of this network need to say how sure they are."""
+    state = None
+    if len(result.validation) >= FEW:
+        state = fit_uncertainty(result.validation, arena.embeddings(result, "validation"), coverage=coverage)
+    if state is None:
+        log.warning(
+            "Fewer than %d labelled validation records: the checkpoint keeps no calibration, and gives no "
+            "sets, intervals or out-of-distribution flags.",
+            FEW,
+        )
+    return state
+
+
 def save(
-    cfg: Mapping[str, Any], run_dir: Path, data: TaskData, result: Result, measured: Sequence[Figure]
+    cfg: Mapping[str, Any],
+    run_dir: Path,
+    data: TaskData,
+    result: Result,
+    measured: Sequence[Figure],
+    uncertainty: UncertaintyState | None = None,
 ) -> Path:
     """Write the fitted checkpoint into the run directory."""
     assert result.fitted is not None and result.parts is not None
@@ -211,6 +234,7 @@ def save(
         context=parts.context,
         target=data.target,
         augment=cfg.get("augment"),
+        uncertainty=uncertainty,
         card=make_card(
             cfg,
             name=name,

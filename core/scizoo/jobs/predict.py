@@ -11,6 +11,7 @@ from scizoo.config import instantiate, to_plain
 from scizoo.data.records import write_rejected
 from scizoo.data.task import open_dataset, read_records
 from scizoo.errors import ConfigError
+from scizoo.evaluation.uncertainty import check_coverage, highest_coverage
 from scizoo.files import atomic_path
 
 if TYPE_CHECKING:
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
     from scizoo.api import Model
 
 log = logging.getLogger(__name__)
+
+_WORDS = {True: "true", False: "false"}  # as other tools read them, not as Python writes them
 
 
 def run(cfg: DictConfig, run_dir: Path) -> dict[str, Any]:
@@ -40,6 +43,9 @@ def run(cfg: DictConfig, run_dir: Path) -> dict[str, Any]:
         How many rows were written, and where.
     """
     plain = to_plain(cfg)
+    coverage = plain.get("coverage")
+    if coverage is not None:  # before anything is loaded
+        check_coverage(coverage)
     model = open_model(plain)
     if plain.get("predictor"):
         predictor = instantiate(plain["predictor"])
@@ -48,10 +54,38 @@ def run(cfg: DictConfig, run_dir: Path) -> dict[str, Any]:
             write_rejected(run_dir / "rejected.csv", predictor.rejections)
     else:
         records = read_records(open_dataset(plain), run_dir)
-        table = model.predict_df(records, batch_size=int(plain["batching"].get("eval_batch_size") or 64))
+        table = model.predict_df(
+            records,
+            batch_size=int(plain["batching"].get("eval_batch_size") or 64),
+            coverage=usable_coverage(model, coverage),
+        )
     path = write_table(run_dir / str(plain.get("output") or "predictions.csv"), table)
     log.info("%d predictions in %s", len(table), path)
     return {"predictions": str(path), "rows": len(table)}
+
+
+def usable_coverage(model: Model, coverage: float | None) -> float | None:
+    """Say once where a checkpoint cannot give sets or intervals of this coverage, and why."""
+    state = model.checkpoint.uncertainty
+    if coverage is None:
+        return None
+    if state is None:
+        log.warning(
+            "%s keeps no calibration: predictions are written without sets, intervals and "
+            "out-of-distribution flags.",
+            model.name,
+        )
+        return None
+    most = highest_coverage(state)
+    if coverage > most:
+        log.warning(
+            "coverage=%g cannot be promised by %d validation records (at most %.4g): sets hold every "
+            "class, intervals have no end.",
+            coverage,
+            state.settings["records"],
+            most,
+        )
+    return coverage
 
 
 def open_model(cfg: dict[str, Any]) -> Model:
@@ -71,7 +105,8 @@ def write_table(path: Path, table: pd.DataFrame) -> Path:
         raise ConfigError(f"output={path.name} has no known ending.", expected=".csv or .parquet")
     with atomic_path(path) as temporary:
         if path.suffix == ".csv":
-            table.to_csv(temporary, index=False)
+            words = {str(name): column.map(_WORDS) for name, column in table.select_dtypes("bool").items()}
+            table.assign(**words).to_csv(temporary, index=False)
         else:
             table.to_parquet(temporary, index=False)
     return path

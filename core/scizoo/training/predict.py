@@ -39,6 +39,7 @@ def predict_windows(
     device: str | torch.device | None = None,
     precision: str = "32-true",
     on_progress: OnProgress | None = None,
+    pool: Callable[[Any], Tensor] | None = None,
 ) -> dict[str, Any]:
     """Predict every window that a loader gives.
 
@@ -52,6 +53,8 @@ def predict_windows(
     precision : str
         ``32-true``, ``bf16-mixed`` or ``16-mixed``.
     on_progress : callable, optional
+    pool : callable, optional
+        ``Hidden`` to ``[B, D]``; with it the windows' vectors are given too, under ``embedding``.
 
     Returns
     -------
@@ -63,7 +66,8 @@ def predict_windows(
     head = module.head
 
     def compute(batch: Mapping[str, Any], hidden: Any) -> dict[str, Tensor]:
-        return head.predict(head(hidden, batch))
+        predicted = head.predict(head(hidden, batch))
+        return predicted if pool is None else {**predicted, "embedding": pool(hidden)}
 
     by_position = getattr(head, "kind", None) in ("tokens", "language")
     return _run(module, (module.backbone, head), loader, compute, device, precision, on_progress, by_position)

@@ -27,7 +27,7 @@ from scizoo.training.build import ModelParts, build_head
 from scizoo.training.features import FeatureBackbone, FeatureDataset, cached_features, can_cache
 from scizoo.training.joint import JointModel
 from scizoo.training.module import ScizooModule
-from scizoo.training.predict import aggregate, embed_windows, predict_windows
+from scizoo.training.predict import aggregate, mean_pool, predict_windows
 from scizoo.training.trainer import build_trainer, fit, monitored_metric, resolve_precision
 
 log = logging.getLogger(__name__)
@@ -253,12 +253,8 @@ def predict_task(
         backbone, source = FeatureBackbone(fitted.backbone.hidden_size), fitted.features
     loader = data_module(cfg, parts, source, None, split, seed=0).test_dataloader()
     model = JointModel(backbone, fitted.head)
-    windows = predict_windows(model, loader, precision=fitted.precision)
-    if embeddings:
-        pool = getattr(fitted.head, "features", None)
-        windows["embedding"] = embed_windows(model, loader, pool=pool, precision=fitted.precision)[
-            "embedding"
-        ]
+    pool = getattr(fitted.head, "features", mean_pool) if embeddings else None
+    windows = predict_windows(model, loader, precision=fitted.precision, pool=pool)
     return aggregate(windows, encoded.record_index, rows)
 
 
