@@ -152,6 +152,8 @@ SCHEDULE = {"name": "cosine", "warmup": 0.1}
 
 def train_with_core() -> float:
     """Train with the LightningModule and the assembled trainer; return the seconds of the steps."""
+    from torch.utils.data import DataLoader
+
     from scizoo.training.module import ScizooModule
     from scizoo.training.trainer import build_trainer
 
@@ -165,7 +167,7 @@ def train_with_core() -> float:
             "callbacks": {"checkpoint": False, "learning_rate": False},
         }
         trainer = build_trainer(cfg, folder, monitor=None)
-        data = batches()
+        data = DataLoader(batches(), batch_size=None)  # each item is a batch already
         start = time.perf_counter()
         trainer.fit(module, data)
         return time.perf_counter() - start
