@@ -10,16 +10,20 @@ the figures that ``scizoo finetune`` or ``scizoo compare`` runs measured on the 
 from __future__ import annotations
 
 import argparse
+import csv
 import json
 import subprocess
 import sys
 from dataclasses import fields
 from pathlib import Path
 
+import yaml
+
 from scizoo import plugins
 from scizoo.checkpoints.card import Figure
 from scizoo.checkpoints.format import load_checkpoint, save_checkpoint, verify
 from scizoo.data.task import open_dataset
+from scizoo.evaluation.metrics import get_metric
 from scizoo.jobs.cards import make_card
 from scizoo.jobs.pretrain import training_data
 
@@ -98,16 +102,59 @@ def write(run: Path, destination: Path, results: list[Path]) -> None:
 
 
 def read_figures(run: Path) -> list[Figure]:
-    """Read what a run measured: ``figures.json`` of a comparison, or the card figures of its checkpoint."""
-    path = run / "figures.json"
-    if not path.exists():
-        path = run / "checkpoint" / "metrics.json"
+    """Read what a run measured: a comparison's tables, or the card figures of a run's checkpoint."""
+    if (run / "cells.csv").exists():
+        return compared_figures(run)
     known = {field.name for field in fields(Figure)}
+    raw = json.loads((run / "checkpoint" / "metrics.json").read_text(encoding="utf-8"))["figures"]
     found = []
-    for raw in json.loads(path.read_text(encoding="utf-8"))["figures"]:
-        plain = {key: tuple(value) if isinstance(value, list) else value for key, value in raw.items()}
+    for one in raw:
+        plain = {key: tuple(value) if isinstance(value, list) else value for key, value in one.items()}
         found.append(Figure(**{key: value for key, value in plain.items() if key in known}))
     return found
+
+
+def compared_figures(run: Path) -> list[Figure]:
+    """Give the main metric of the pre-trained rows of a comparison, beside scratch and the best baseline.
+
+    The best baseline is the one that is best on test, the strictest choice against the model.
+    """
+    report = json.loads((run / "report.json").read_text(encoding="utf-8"))
+    config = yaml.safe_load((run / "config.yaml").read_text(encoding="utf-8"))
+    metric = get_metric(str(config["task"]["metric"]))
+    with (run / "metrics.csv").open(newline="", encoding="utf-8") as stream:
+        rows = [row for row in csv.DictReader(stream) if row["metric"] == metric.name]
+    path = config["data"].get("path")
+    data = f"{config['task']['name']}: {Path(path).name}" if path else str(config["task"]["name"])
+    figures = []
+    for row in (row for row in rows if row["role"] == "pretrained"):
+        same = [other for other in rows if other["labels"] == row["labels"]]
+        scratch = next((other for other in same if other["role"] == "scratch"), None)
+        rivals = [other for other in same if other["role"] == "baseline"]
+        best = max(rivals, key=lambda other: metric.sign * float(other["value"]), default=None)
+        figures.append(
+            Figure(
+                metric=metric.name,
+                value=float(row["value"]),
+                interval=bounds(row),
+                level=float(row["level"]),
+                data=f"{data}, {int(row['labels']):,} labels",
+                split=f"{report['data']['split']}; test part",
+                seeds=tuple(config["seeds"]),
+                records=int(row["records"]),
+                baseline=None if best is None else float(best["value"]),
+                baseline_name=None if best is None else best["contender"],
+                baseline_interval=None if best is None else bounds(best),
+                scratch=None if scratch is None else float(scratch["value"]),
+                scratch_interval=None if scratch is None else bounds(scratch),
+            )
+        )
+    return figures
+
+
+def bounds(row: dict[str, str]) -> tuple[float, float]:
+    """Give the interval of a row of metrics.csv."""
+    return float(row["low"]), float(row["high"])
 
 
 if __name__ == "__main__":
