@@ -280,6 +280,13 @@ def test_what_a_refused_job_has_written_is_kept(job, in_folder):
     assert len(list(Path("runs").rglob("rejected.csv"))) == 1
 
 
+def test_a_sweep_leaves_the_logging_of_its_process_as_it_was(job, in_folder):
+    root = logging.getLogger()
+    before = list(root.handlers), root.level
+    assert cli.main(["embed", "toy/sum", "data.path=a", "seed=1,2", "-m"]) == 0
+    assert (list(root.handlers), root.level) == before
+
+
 def test_a_sweep_runs_each_combination_in_its_own_folder(job, in_folder, capfd):
     assert cli.main(["embed", "toy/sum", "seed=1,2", "data.path=/a=1,/b=2", "-m"]) == 0
     root = Path(capfd.readouterr().out.splitlines()[-1])

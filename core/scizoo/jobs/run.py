@@ -241,10 +241,10 @@ def _log(folder: Path) -> Iterator[None]:
     logger.setLevel(logging.DEBUG)
     root.addHandler(file)
     root.addHandler(terminal)
-    logging.captureWarnings(True)
-    warnings.simplefilter("default", UserWarning)
-    logger.debug("started")
     try:
+        logging.captureWarnings(True)
+        warnings.simplefilter("default", UserWarning)
+        logger.debug("started")
         yield
     finally:
         logging.captureWarnings(False)
@@ -294,9 +294,14 @@ def _sweep(verb: str, cfg: DictConfig, overrides: Overrides, command: Command) -
     argv, full = sys.argv, os.environ.get("HYDRA_FULL_ERROR")
     sys.argv = [argv[0], *settings, *words, "--multirun"]
     os.environ["HYDRA_FULL_ERROR"] = "1"  # errors come back as they are; the command words them
+    root = logging.getLogger()
+    handlers, level = list(root.handlers), root.level
     try:
         hydra.main(str(plugins.core_conf_dir()), config_name=verb, version_base="1.3")(sweep_job)()
     finally:
+        # Hydra leaves its own handlers behind, on streams that the caller may close.
+        root.handlers[:] = handlers
+        root.setLevel(level)
         sys.argv = argv
         if full is None:
             del os.environ["HYDRA_FULL_ERROR"]
