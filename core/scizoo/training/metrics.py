@@ -21,6 +21,7 @@ METRICS: dict[str, tuple[str, ...]] = {
     "classification": ("mcc", "accuracy", "balanced_accuracy", "macro_f1", "auroc", "auprc"),
     "multilabel": ("auroc", "auprc", "macro_f1", "accuracy"),
     "regression": ("rmse", "mae", "r2", "spearman", "pearson"),
+    "forecast": (),  # the quantile loss itself says how good they are, whatever the size of a series
     "tokens": ("mcc", "accuracy", "macro_f1"),
     "language": ("perplexity", "bits_per_token", "accuracy"),
 }
@@ -124,11 +125,13 @@ class ValidationMetrics:
 
 
 def loss_weight(kind: str, outputs: Mapping[str, Tensor], batch: Mapping[str, Any]) -> int:
-    """Count what the loss of a batch is the mean of: predicted tokens, else examples."""
+    """Count what the loss of a batch is the mean of: predicted tokens or steps ahead, else examples."""
     if "token_loss" in outputs:
         return outputs["token_loss"].numel()
     if kind in ("language", "tokens"):
         return int((batch["target"] != -100).sum())
+    if kind == "forecast":
+        return int(torch.isfinite(batch["target"]).sum())
     return batch_size(batch)
 
 
