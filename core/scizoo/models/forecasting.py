@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol, Self
 
 import torch
 from torch import Tensor, nn
@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from scizoo.errors import ConfigError, DataError
 from scizoo.models.backbones import Backbone, Hidden
 from scizoo.models.heads import Head
-from scizoo.models.objectives import Objective
+from scizoo.models.objective_base import Objective
 from scizoo.models.pooling import LastPool, last_real
 from scizoo.models.quantiles import (
     DECILES,
@@ -64,7 +64,7 @@ class NextPatchQuantiles(Objective):
         dropout: float = 0.0,
         inner: int | None = None,
     ):
-        Head.__init__(self, hidden_size, outputs)
+        super().__init__(hidden_size, outputs)
         if ahead < 1:
             raise ConfigError(f"objective.ahead={ahead} must be 1 or more patches.")
         self.quantiles = check_levels(quantiles, "objective.quantiles")
@@ -82,10 +82,10 @@ class NextPatchQuantiles(Objective):
     @classmethod
     def fitted(cls, cfg: Mapping[str, Any], backbone: Backbone, tokenizer: Any = None) -> dict[str, Any]:
         """Return the values a patch as ``outputs``, where the tokenizer tells them."""
-        sizes = tokenizer.input_sizes() if hasattr(tokenizer, "input_sizes") else {}
+        sizes = tokenizer.input_sizes() if tokenizer is not None else {}
         return {"outputs": sizes["features"]} if "features" in sizes else {}
 
-    def bind(self, backbone: Backbone) -> NextPatchQuantiles:
+    def bind(self, backbone: Backbone) -> Self:
         """Check that positions of the backbone do not see what they are to predict.
 
         Raises
