@@ -421,7 +421,7 @@ class _Auditor:
     def contradictions(self, kind: str) -> Leak:
         """Find equal inputs with different targets, also within a part."""
         name = "contradictions"
-        if kind == "regression":
+        if kind in ("regression", "forecast"):
             return self.unmeasured(name, "targets are measured values, which may differ in repeats")
         from scipy.sparse import coo_array
         from scipy.sparse.csgraph import connected_components
