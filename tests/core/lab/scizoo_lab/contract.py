@@ -10,7 +10,7 @@ from scizoo_lab.datasets import Pictures, Rings, Waves
 _SMALL = [
     "backbone.architecture=vit_tiny_patch16_224",
     "+backbone.patch_size=8",
-    "+backbone.depth=1",
+    "+backbone.depth=2",
     "+backbone.embed_dim=32",
     "+backbone.num_heads=2",
 ]
