@@ -7,12 +7,17 @@ from itertools import islice
 from scizoo.testing import Examples
 from scizoo_lab.datasets import Pictures, Rings, Waves
 
-_SMALL = [
+_VIT = [
     "backbone.architecture=vit_tiny_patch16_224",
     "+backbone.patch_size=8",
-    "+backbone.depth=2",
+    "+backbone.depth=1",
     "+backbone.embed_dim=32",
     "+backbone.num_heads=2",
+]
+_CONVOLUTIONS = [
+    "backbone.architecture=convnext_atto",
+    "+backbone.depths=[1,1,1,1]",
+    "+backbone.dims=[8,16,16,32]",
 ]
 
 EXAMPLES = Examples(
@@ -22,5 +27,5 @@ EXAMPLES = Examples(
         "lab/ring": [record.input for record in islice(Rings(), 3)],
     },
     model={"lab/waves": ["tokenizer=lab/wave", "backbone=continuous-causal-tiny"]},
-    settings={name: _SMALL for name in ("lab/pictures", "lab/views", "lab/patches")},
+    settings={"lab/pictures": _VIT, "lab/views": _VIT, "lab/patches": _CONVOLUTIONS},
 )
