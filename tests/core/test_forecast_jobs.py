@@ -190,6 +190,7 @@ seeds: [0, 1]
 tuning: {trials: 2}
 fit: {min_steps: 2, validations: 1}
 """
+PATCHES = "scizoo.models.forecast_heads.PatchQuantileHead"
 FACE = """from scizoo.domain import Domain
 
 DOMAIN = Domain(
@@ -246,6 +247,15 @@ def test_a_pretrained_model_forecasts_zero_shot_through_every_job(toy: Path, tmp
     assert report["calibration"]["before"]["steps"] and report["ood"] is None
     assert report["mistakes"][0]["picture"].startswith("data:image/png")
     assert "MASE" in report["verdict"]["sentence"] and "lower" in report["verdict"]["sentence"]
+
+    # fine-tuned patch by patch it begins where zero-shot stands, and comes back from its checkpoint
+    words = [f"checkpoint={toy}", "versus=[]", "optimizer.lr=0.0001", f"head._target_={PATCHES}"]
+    assert main(["finetune", "toy/ahead", *words, "run_dir=patched"]) == 0
+    rows = json.loads((tmp_path / "patched/metrics.json").read_text())["metrics"]
+    near = {row["metric"]: row["value"] for row in rows}
+    assert near["mase"] == pytest.approx(values["none", "mase"], rel=0.1)
+    patched = scizoo.load(tmp_path / "patched/checkpoint")
+    assert patched.predict([np.arange(32.0)], horizon=9).quantiles.shape == (1, 9, 9)
 
     # the Python face: any horizon, levels, names of the steps
     inputs = [np.sin(np.arange(30) * np.pi / 4) + 5, 1000 * (np.sin(np.arange(45) * np.pi / 4) + 5)]

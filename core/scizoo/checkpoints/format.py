@@ -32,7 +32,6 @@ from scizoo.files import atomic_dir, write_json, write_text
 from scizoo.models.backbones import Backbone, cast_state, read_config
 from scizoo.models.heads import Head
 from scizoo.models.initialise import load_into
-from scizoo.models.objectives import Objective
 
 HEAD = "head.safetensors"
 # The key of config.json by which a library knows a model as its own.
@@ -315,8 +314,9 @@ def _head_component(head: Head) -> dict[str, Any]:
 def _load_head(found: type[Head], component: Mapping[str, Any], folder: Path, backbone: Backbone) -> Head:
     head = found(component["hidden_size"], component["outputs"], **component.get("settings", {}))
     load_into(head, load_file(folder / HEAD))
-    if isinstance(head, Objective):
-        head.bind(backbone)  # an embedding that both use is saved with the backbone alone
+    bind = getattr(head, "bind", None)
+    if bind is not None:
+        bind(backbone)  # an embedding that both use is saved with the backbone alone
     return head
 
 

@@ -25,7 +25,7 @@ from scizoo.files import atomic_path, cache_dir, write_json
 from scizoo.jobs.cards import make_card
 from scizoo.jobs.pretrain import training_data
 from scizoo.jobs.reporting import Report, audit, check_subgroups
-from scizoo.models.forecasting import RollOutHead
+from scizoo.models.forecast_heads import RollOutHead
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
