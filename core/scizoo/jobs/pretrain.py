@@ -120,6 +120,8 @@ def pretraining_figures(
         best = min(floors, key=lambda order: floors[order]) if floors and causal else None
         name, value = "bits_per_token", value / math.log(2)
         baseline, baseline_name = (None, None) if best is None else (floors[best], f"{best}-gram")
+    elif kind == "forecast":
+        name = "quantile_loss"
     elif kind == "reconstruction":
         name, value, baseline = "rmse", found.get("rmse", math.nan), found.get("reference_rmse")
         baseline_name = "mean of the visible values"
