@@ -343,7 +343,8 @@ def test_compare_judges_forecasts_by_windows_and_runs_zero_shot_once(toy: Path, 
         network({}, {"mode": "none"})
     for verb, name in (("finetune", "ahead"), ("compare", "contest")):
         more = ["adapt=none", "versus=[]"] if verb == "finetune" else []
-        assert main([verb, f"toy/{name}", *words, *more, "+head.quantiles=[0.05,0.5]", "run_dir=no"]) == 2
+        more += [words[0], "+head.quantiles=[0.05,0.5]", "run_dir=no"]
+        assert main([verb, f"toy/{name}", *more]) == 2
         assert "the level 0.05 lies beyond" in capsys.readouterr().err
 
 
