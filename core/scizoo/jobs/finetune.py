@@ -14,6 +14,7 @@ from scizoo.config import to_plain
 from scizoo.data.task import TaskData, read_task
 from scizoo.evaluation.cells import data_digest
 from scizoo.evaluation.contenders import Arena, Result, contenders
+from scizoo.evaluation.corpora import sketch_corpus
 from scizoo.evaluation.cost import duration
 from scizoo.evaluation.findings import Judged, Settings
 from scizoo.evaluation.intervals import Estimate, estimate
@@ -235,6 +236,7 @@ def save(
         target=data.target,
         augment=cfg.get("augment"),
         uncertainty=uncertainty,
+        sketch=sketch_corpus(cfg.get("audit"), data.part("train")),
         card=make_card(
             cfg,
             name=name,
@@ -248,7 +250,11 @@ def save(
         reference_inputs=[record.input for record in data.part("test")[:_REFERENCE_INPUTS]],
         figures=measured,
         config=cfg,
-        data={"name": data.dataset.name, "fingerprint": data.dataset.fingerprint()},
+        data={
+            "name": data.dataset.name,
+            "fingerprint": data.dataset.fingerprint(),
+            "records": result.labels,
+        },
         seeds=[result.seed],
     )
 

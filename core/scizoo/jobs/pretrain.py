@@ -13,6 +13,7 @@ from scizoo.checkpoints.format import save_checkpoint
 from scizoo.config import to_plain
 from scizoo.data.records import Dataset, write_rejected
 from scizoo.data.task import open_dataset
+from scizoo.evaluation.corpora import sketch_corpus
 from scizoo.evaluation.ngram import NGramModel
 from scizoo.files import cache_dir, write_json
 from scizoo.jobs.cards import make_card
@@ -74,6 +75,7 @@ def run(cfg: DictConfig, run_dir: Path) -> dict[str, Any]:
             command=(run_dir / "command.txt").read_text(encoding="utf-8").strip(),
         ),
         domain=str(recipe["name"]).partition("/")[0],
+        sketch=sketch_corpus(plain.get("audit"), dataset),
         reference_inputs=[record.input for record in islice(dataset, _REFERENCE_INPUTS)],
         figures=figures,
         config=plain,
