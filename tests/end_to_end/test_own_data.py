@@ -62,6 +62,11 @@ def test_the_checkpoint_verifies_and_others_may_read_it(run_dir: Path) -> None:
     assert len(modes) == 1
 
 
+def test_no_record_of_the_user_travels_with_the_checkpoint(run_dir: Path) -> None:
+    written = b"".join(path.read_bytes() for path in (run_dir / "checkpoint").iterdir())
+    assert not [sequence for sequence, _ in sequences() if sequence.encode() in written]
+
+
 def test_nothing_temporary_is_left(finetuned: tuple[Path, Ran]) -> None:
     folder, _ = finetuned
     assert not [path for path in folder.rglob("*") if path.name.endswith(".tmp")]
