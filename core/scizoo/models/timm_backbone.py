@@ -59,7 +59,7 @@ class TimmBackbone(Backbone):
         in_chans : int
             Channels of the input.
         img_size : int or tuple of int, optional
-            Height and width, for architectures built for one size.
+            Height and width, for architectures built for one size; others take any.
         **model_args
             Further arguments of that architecture (``drop_path_rate``, ``embed_dim``, ``depth``, ...).
 
@@ -83,10 +83,21 @@ class TimmBackbone(Backbone):
         if img_size is not None:
             arguments["img_size"] = list(img_size) if isinstance(img_size, tuple | list) else int(img_size)
         try:
-            model = timm.create_model(name, pretrained=False, num_classes=0, **arguments)
+            model = cls._create(name, arguments)
         except (TypeError, ValueError, AssertionError, RuntimeError) as error:
             raise ConfigError(f"backbone: timm refuses '{name}' with {arguments}: {error}") from error
         return cls(model, name, arguments)
+
+    @staticmethod
+    def _create(name: str, arguments: dict[str, Any]) -> Any:
+        try:
+            return timm.create_model(name, pretrained=False, num_classes=0, **arguments)
+        except TypeError as error:
+            # Convolutions take images of any size and know no such argument; timm has no list of them.
+            if "img_size" not in arguments or "'img_size'" not in str(error):
+                raise
+            del arguments["img_size"]
+            return timm.create_model(name, pretrained=False, num_classes=0, **arguments)
 
     @classmethod
     def load(cls, directory: str | Path) -> TimmBackbone:
@@ -116,7 +127,7 @@ class TimmBackbone(Backbone):
         return backbone
 
     def forward(self, batch: Mapping[str, Tensor]) -> Hidden:
-        """Compute hidden states of ``pixel_values`` ``[B, C, H, W]``.
+        """Compute hidden states of ``pixel_values``, of any shape that :func:`pixels_of` takes.
 
         Returns
         -------
@@ -124,16 +135,17 @@ class TimmBackbone(Backbone):
             ``[B, T, D]``: class and register tokens first where the architecture has them, then the places of
             the image row by row; all of them real.
         """
-        if self.input_key not in batch:
+        pixels = pixels_of(batch)
+        channels = self.model_args.get("in_chans")
+        if channels is not None and pixels.shape[1] != channels:
             raise DataError(
-                f"A batch for '{self.architecture}' lacks '{self.input_key}'; it has {sorted(batch)}."
+                f"'{self.architecture}' is built for {channels} channels; the images have {pixels.shape[1]}.",
+                remedy=f"set backbone.in_chans={pixels.shape[1]} for a new model.",
             )
         try:
-            features = self.model.forward_features(batch[self.input_key])
+            features = self.model.forward_features(pixels)
         except AssertionError as error:
-            raise DataError(
-                f"Images of shape {list(batch[self.input_key].shape[1:])} do not fit: {error}"
-            ) from error
+            raise DataError(f"Images of shape {list(pixels.shape[1:])} do not fit: {error}") from error
         if features.ndim == 4:
             channels_last = getattr(self.model, "output_fmt", "NCHW") == "NHWC"
             features = features.flatten(1, 2) if channels_last else features.flatten(2).transpose(1, 2)
@@ -176,3 +188,33 @@ class TimmBackbone(Backbone):
         blocks = getattr(self.model, "blocks", None)
         embedded = "embed_dim" in inspect.signature(type(self.model).__init__).parameters
         return 4.0 * seq_len * self.hidden_size * len(blocks) if embedded and blocks is not None else 0.0
+
+
+def pixels_of(batch: Mapping[str, Tensor]) -> Tensor:
+    """Return the images of a batch as floats ``[B, C, H, W]``.
+
+    Parameters
+    ----------
+    batch : mapping
+        ``pixel_values`` ``[B, C, H, W]``, or ``[B, 1, C, H, W]`` as a tokenizer gives it whose rows are one
+        position that holds the whole image. Bytes become numbers from 0 to 1.
+
+    Raises
+    ------
+    DataError
+        When there are no images, or of another shape.
+    """
+    if "pixel_values" not in batch:
+        raise DataError(f"A batch for images lacks 'pixel_values'; it has {sorted(batch)}.")
+    pixels = batch["pixel_values"]
+    if pixels.ndim == 5 and pixels.shape[1] == 1:
+        pixels = pixels[:, 0]
+    if pixels.ndim != 4:
+        raise DataError(
+            f"'pixel_values' have the shape {list(pixels.shape)}.",
+            expected="[images, channels, height, width]",
+            remedy="encode an image as one position: a row of length 1 over [channels, height, width].",
+        )
+    if pixels.dtype == torch.uint8:
+        return pixels.to(torch.get_default_dtype()) / 255.0
+    return pixels
