@@ -12,7 +12,7 @@ import numpy as np
 from scizoo.config import instantiate
 from scizoo.data.records import Record
 from scizoo.data.splits import PARTS, Split
-from scizoo.data.task import TaskData
+from scizoo.data.task import GENERATION, TaskData
 from scizoo.errors import ConfigError, DataError, did_you_mean
 from scizoo.evaluation.shortcuts import columns_of, names_groups, shortcuts
 from scizoo.evaluation.similarity import ExactSimilarity, MinHashTextSimilarity, Similarity
@@ -423,6 +423,8 @@ class _Auditor:
         name = "contradictions"
         if kind == "regression":
             return self.unmeasured(name, "targets are measured values, which may differ in repeats")
+        if kind == GENERATION:
+            return self.unmeasured(name, "records to generate have no targets")
         from scipy.sparse import coo_array
         from scipy.sparse.csgraph import connected_components
 
