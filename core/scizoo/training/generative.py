@@ -187,6 +187,13 @@ def fit_language(
     )
 
 
+def inference_device(cfg: Mapping[str, Any]) -> torch.device:
+    """Give the device on which a fitted model writes: the GPU that it was trained on, else the CPU."""
+    accelerator = str((cfg.get("trainer") or {}).get("accelerator") or "auto")
+    on_gpu = accelerator in ("auto", "gpu", "cuda") and torch.cuda.is_available()
+    return torch.device("cuda" if on_gpu else "cpu")
+
+
 def once(encoded: EncodedDataset) -> EncodedDataset:
     """Cut records so that each token is seen once: windows that overlap would count some twice."""
     return encoded.with_context(replace(encoded.context, stride=None, last_window="partial"))

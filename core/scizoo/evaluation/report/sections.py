@@ -190,6 +190,7 @@ _ORDER: tuple[Callable[[Content], Part | None], ...] = (
     _conformal,
     _ood,
     appendix.mistakes,
+    appendix.samples,
     appendix.cost,
     appendix.tuning,
     appendix.data,
