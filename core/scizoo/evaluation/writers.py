@@ -16,8 +16,9 @@ from scizoo.data.tokenizer import TokenTokenizer
 from scizoo.errors import ConfigError
 from scizoo.evaluation.contenders import Contender
 from scizoo.evaluation.cost import Cost, CostMeter, count_parameters
-from scizoo.evaluation.generation import Generated, Likelihood, TokenView
+from scizoo.evaluation.generation import Generated, TokenView
 from scizoo.evaluation.generators import RecordGenerator
+from scizoo.evaluation.likelihood import Likelihood
 from scizoo.models.sampling import Drawn, Sampling, decode, draw, new_tokens
 from scizoo.training.build import ModelParts, build_parts
 from scizoo.training.generative import (

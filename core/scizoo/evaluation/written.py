@@ -11,19 +11,17 @@ import numpy as np
 from scizoo.data.records import Record
 from scizoo.evaluation.cost import duration
 from scizoo.evaluation.findings import Settings
-from scizoo.evaluation.generation import (
-    NLL_RECORD,
-    NLL_TOKEN,
-    SampleFigure,
-    Scorer,
-    describe_metric,
-    difference_of_figures,
-    difference_of_likelihood,
-    estimate_figure,
-)
+from scizoo.evaluation.generation import Scorer
 from scizoo.evaluation.intervals import Estimate, holm
+from scizoo.evaluation.likelihood import NLL_RECORD, NLL_TOKEN, difference_of_likelihood
 from scizoo.evaluation.metrics import Metric
 from scizoo.evaluation.plain import plain
+from scizoo.evaluation.sample_figures import (
+    SampleFigure,
+    describe_metric,
+    difference_of_figures,
+    estimate_figure,
+)
 from scizoo.evaluation.table import Row, table_section
 from scizoo.evaluation.verdict import BudgetComparison, Verdict, verdict
 from scizoo.evaluation.writers import Written
@@ -66,10 +64,6 @@ class Findings:
     verdict: dict[str, Any]
     best_baseline: Written | None
     samples: str
-
-    def plain(self, value: Any) -> Any:
-        """Turn a result into values that JSON can hold."""
-        return plain(value)
 
     def plain_verdict(self) -> dict[str, Any]:
         """Give the ``verdict`` section of report.json."""
