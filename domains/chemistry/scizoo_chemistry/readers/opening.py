@@ -75,7 +75,9 @@ def open_bytes(path: Path) -> BinaryIO:
 
 
 def _empty(path: Path) -> DataError:
-    return DataError(f"{path} is empty.", expected="at least one molecule", remedy="check how it was written.")
+    return DataError(
+        f"{path} is empty.", expected="at least one molecule", remedy="check how it was written."
+    )
 
 
 def head(path: Path, size: int = 1 << 16) -> bytes:

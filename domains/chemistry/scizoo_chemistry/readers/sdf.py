@@ -12,7 +12,9 @@ from scizoo_chemistry.rdkit_log import listening, reason_of
 from scizoo_chemistry.readers.entry import Entry
 from scizoo_chemistry.readers.opening import lines
 
-EXPECTED = "SDF or MOL: three header lines, a line of counts that ends in V2000 or V3000, atoms, bonds, M  END"
+EXPECTED = (
+    "SDF or MOL: three header lines, a line of counts that ends in V2000 or V3000, atoms, bonds, M  END"
+)
 _PROPERTY = re.compile(r"^>.*?<([^>]*)>")
 _COUNTS = re.compile(r"^\s*\d+\s+\d+.*V[23]000\s*$|^[ \d]{6}[ \d]*$")
 
@@ -72,7 +74,9 @@ def read_sdf(path: Path, log: RejectionLog, keep_hydrogens: bool = False) -> Ite
         with listening() as messages:
             mol = Chem.MolFromMolBlock("\n".join(record[: end + 1]), removeHs=not keep_hydrogens)
         if mol is None:
-            log.reject(source, title or name, f"is refused by RDKit: {reason_of(messages) or 'no reason given'}")
+            log.reject(
+                source, title or name, f"is refused by RDKit: {reason_of(messages) or 'no reason given'}"
+            )
             continue
         if not mol.GetNumAtoms():
             log.reject(source, title or name, "has no atom")
