@@ -1,9 +1,14 @@
-"""Features of atoms and bonds, as chemprop 2 defines them for its directed message passing.
+"""Features of atoms and bonds, those of chemprop 2 save the chiral tag.
 
-Atoms have 72 columns: one-hot atomic number (1 to 36 and 53), degree (0 to 5), formal charge (-1, -2, 1, 2, 0), chiral
-tag (0 to 3), hydrogens (0 to 4) and hybridisation, each with a last column for anything else; then aromaticity and a
-hundredth of the mass. Bonds have 14: no bond, single, double, triple, aromatic; conjugated; in a ring; stereo (0 to 5 or
-else). Source: Heid et al. 2024, J. Chem. Inf. Model. 64:9 (chemprop 2, ``MultiHotAtomFeaturizer.v2`` and
+Atoms have 72 columns: one-hot atomic number (1 to 36 and 53), degree (0 to 5), formal charge (-1, -2, 1, 2, 0),
+chirality (none, R, S, without a label), hydrogens (0 to 4) and hybridisation, each with a last column for
+anything else; then aromaticity and a hundredth of the mass. Bonds have 14: no bond, single, double, triple,
+aromatic; conjugated; in a ring; stereo (0 to 5 or else).
+
+chemprop takes RDKit's chiral tag, which turns over when the atoms are listed in another order. The label of
+Cahn, Ingold and Prelog stands in its place, so that the features are the molecule's own.
+
+Source: Heid et al. 2024, J. Chem. Inf. Model. 64:9 (``MultiHotAtomFeaturizer.v2``,
 ``MultiHotBondFeaturizer``), after Yang et al. 2019, J. Chem. Inf. Model. 59:3370.
 """
 
@@ -20,7 +25,7 @@ FEATURES_VERSION = 1
 _ATOMIC_NUMBERS = (*range(1, 37), 53)
 _DEGREES = range(6)
 _CHARGES = (-1, -2, 1, 2, 0)
-_CHIRAL_TAGS = range(4)
+_CHIRALITIES = range(4)
 _HYDROGENS = range(5)
 _HYBRIDISATIONS = ("S", "SP", "SP2", "SP2D", "SP3", "SP3D", "SP3D2")
 _BOND_TYPES = ("SINGLE", "DOUBLE", "TRIPLE", "AROMATIC")
@@ -28,6 +33,7 @@ _STEREO = range(6)
 
 _SHIFT = 64  # makes every value a place in a look-up table; formal charges begin below zero
 _TABLE = 256
+_LABEL_EFFORT = 100_000  # steps in which the labels of nearly every drug are found
 
 
 def _places(values: Sequence[int]) -> np.ndarray:
@@ -42,7 +48,7 @@ _ATOM_TABLES = (
     (_places(_ATOMIC_NUMBERS), len(_ATOMIC_NUMBERS) + 1),
     (_places(_DEGREES), len(_DEGREES) + 1),
     (_places(_CHARGES), len(_CHARGES) + 1),
-    (_places(_CHIRAL_TAGS), len(_CHIRAL_TAGS) + 1),
+    (_places(_CHIRALITIES), len(_CHIRALITIES) + 1),
     (_places(_HYDROGENS), len(_HYDROGENS) + 1),
     (_places(range(len(_HYBRIDISATIONS))), len(_HYBRIDISATIONS) + 1),
 )
@@ -61,6 +67,26 @@ ATOM_FEATURES = sum(width for _, width in _ATOM_TABLES) + 2
 BOND_FEATURES = 1 + len(_BOND_TYPES) + 2 + len(_STEREO) + 1
 
 
+def _label_centres(molecule: Any) -> None:
+    """Give the centres of a molecule their labels, r and s of pseudoasymmetric ones included."""
+    if not any(int(atom.GetChiralTag()) for atom in molecule.GetAtoms()):
+        return
+    from rdkit.Chem import rdCIPLabeler
+
+    try:
+        rdCIPLabeler.AssignCIPLabels(molecule, maxRecursiveIterations=_LABEL_EFFORT)
+    except RuntimeError:  # too symmetric for the effort allowed: RDKit's plain labels stay
+        return
+
+
+def _chirality(atom: Any) -> int:
+    """Return 0 for no centre, 1 for R, 2 for S, 3 for a centre without a label."""
+    if not int(atom.GetChiralTag()):
+        return 0
+    label = atom.GetProp("_CIPCode") if atom.HasProp("_CIPCode") else ""
+    return {"R": 1, "r": 1, "S": 2, "s": 2}.get(label, 3)
+
+
 def atom_rows(molecules: Sequence[Any]) -> np.ndarray:
     """Describe the atoms of molecules, one after the other.
 
@@ -76,13 +102,14 @@ def atom_rows(molecules: Sequence[Any]) -> np.ndarray:
     codes: list[tuple[int, ...]] = []
     masses: list[float] = []
     for molecule in molecules:
+        _label_centres(molecule)
         for atom in molecule.GetAtoms():
             codes.append(
                 (
                     atom.GetAtomicNum(),
                     atom.GetTotalDegree(),
                     atom.GetFormalCharge(),
-                    int(atom.GetChiralTag()),
+                    _chirality(atom),
                     int(atom.GetTotalNumHs()),
                     hybrids.get(atom.GetHybridization(), other),
                     atom.GetIsAromatic(),

@@ -20,6 +20,7 @@ from scizoo_chemistry.molecules import smiles_of, to_mol
 
 SCALE_FILE = "descriptors.json"
 
+
 class GraphTokenizer(Tokenizer):
     """A molecule as one row an atom.
 
@@ -96,9 +97,7 @@ class GraphTokenizer(Tokenizer):
         begins, ends, features = bond_rows(molecules)
         if not len(begins):
             return neighbours, bonds
-        owner = np.repeat(
-            np.arange(len(molecules)), [molecule.GetNumBonds() for molecule in molecules]
-        )
+        owner = np.repeat(np.arange(len(molecules)), [molecule.GetNumBonds() for molecule in molecules])
         start = offsets[owner]
         # Each bond twice, as seen from either end; a stable sort by atom numbers the slots of each.
         atom = np.stack([begins + start, ends + start], axis=1).ravel()
@@ -154,4 +153,3 @@ class GraphTokenizer(Tokenizer):
         scale = None if self._scale is None else self._scale.state()
         plain = json.dumps([self.settings(), FEATURES_VERSION, scale], sort_keys=True)
         return hashlib.sha256(plain.encode()).hexdigest()
-
