@@ -40,8 +40,10 @@ class MosesCorpus(MoleculeDataset):
     canonical : bool
         Whether to parse every molecule and spell it as this RDKit does (three minutes for all). The file's
         own spelling is an older RDKit's and differs in one molecule of two thousand.
+    every : int
+        Read one molecule of so many, evenly over the file, whose order is by blocks.
     limit : int, optional
-        Read only so many from the start.
+        Read only so many.
     max_rejected : float
     """
 
@@ -56,6 +58,7 @@ class MosesCorpus(MoleculeDataset):
         path: str | Path | None = None,
         part: str = "train",
         canonical: bool = False,
+        every: int = 1,
         limit: int | None = None,
         max_rejected: float = 0.01,
     ):
@@ -64,7 +67,10 @@ class MosesCorpus(MoleculeDataset):
             raise ConfigError(f"data.part is '{part}': {did_you_mean(part, PARTS)}")
         if limit is not None and limit < 1:
             raise ConfigError(f"data.limit is {limit}.", expected="at least 1, or null for all")
-        self.path, self.part, self.canonical, self.limit = path, part, canonical, limit
+        if every < 1:
+            raise ConfigError(f"data.every is {every}.", expected="at least 1")
+        self.path, self.part, self.canonical = path, part, canonical
+        self.every, self.limit = every, limit
 
     @cached_property
     def file(self) -> Path:
@@ -90,7 +96,7 @@ class MosesCorpus(MoleculeDataset):
 
     def settings(self) -> dict[str, Any]:
         """Return the options that change the records."""
-        return {"part": self.part, "canonical": self.canonical, "limit": self.limit}
+        return {name: getattr(self, name) for name in ("part", "canonical", "every", "limit")}
 
     def fingerprint(self) -> str:
         """Digest of the file and of the options."""
@@ -110,7 +116,7 @@ class MosesCorpus(MoleculeDataset):
                         remedy="read other tables with scizoo_chemistry.datasets.files.MoleculeFiles.",
                     )
                 continue
-            if not text:
+            if not text or (number - 2) % self.every:
                 continue
             id, source = f"{self.part}-{number - 1}", f"{file.name}, line {number}"
             if self.canonical:
