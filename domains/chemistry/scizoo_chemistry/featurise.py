@@ -1,7 +1,7 @@
 """Features of atoms and bonds, those of chemprop 2 save the chiral tag.
 
-Atoms have 72 columns: one-hot atomic number (1 to 36 and 53), degree (0 to 5), formal charge (-1, -2, 1, 2, 0),
-chirality (none, R, S, without a label), hydrogens (0 to 4) and hybridisation, each with a last column for
+Atoms have 72 columns: one-hot atomic number (1 to 36 and 53), degree (0 to 5), formal charge (-1, -2, 1, 2,
+0), chirality (none, R, S, without a label), hydrogens (0 to 4) and hybridisation, each with a last column for
 anything else; then aromaticity and a hundredth of the mass. Bonds have 14: no bond, single, double, triple,
 aromatic; conjugated; in a ring; stereo (0 to 5 or else).
 

@@ -72,7 +72,7 @@ class GINE(PluginBackbone):
         return GINEConv(inner, train_eps=self.train_eps, edge_dim=self.bond_features)
 
     def forward(self, batch: Mapping[str, Tensor]) -> Hidden:
-        """Compute the states of atoms; inputs and output as of :class:`~scizoo_chemistry.models.dmpnn.DMPNN`."""
+        """Compute the states of atoms ``[B, T, width + d]``; inputs as of :class:`DMPNN`."""
         graph = graph_batch(batch, self.atom_input.weight.dtype)
         states = self.atom_input(graph.atoms)
         for layer, norm in zip(self.layers, self.norms, strict=True):
