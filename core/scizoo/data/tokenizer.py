@@ -25,6 +25,8 @@ class Tokenizer(ABC):
 
     #: The key of ``encode`` whose row lengths count as the length of an example.
     main_input: ClassVar[str] = "input_ids"
+    #: Whether a row must not be cut into windows, because its positions name each other.
+    whole: ClassVar[bool] = False
 
     @abstractmethod
     def encode(self, inputs: Sequence[Any]) -> dict[str, Ragged]:
@@ -49,6 +51,15 @@ class Tokenizer(ABC):
     @abstractmethod
     def settings(self) -> dict[str, Any]:
         """Return the plain (JSON) settings with which the constructor gives this tokenizer again."""
+
+    def input_sizes(self) -> dict[str, int]:
+        """Return the sizes of the inputs by the names of the backbone's settings, for a new backbone.
+
+        A tokenizer of numbers gives ``features`` (values a position), and ``channels`` and ``times`` where
+        it has them; one of images ``in_chans`` and ``img_size``. Settings that the backbone does not have
+        are left out.
+        """
+        return {}
 
     def save_files(self, folder: Path) -> None:  # noqa: B027 (most tokenizers have none)
         """Write what does not fit in the settings, such as a trained vocabulary."""
