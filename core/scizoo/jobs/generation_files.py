@@ -12,6 +12,7 @@ from scizoo.checkpoints.card import Figure
 from scizoo.checkpoints.format import save_checkpoint
 from scizoo.data.task import TaskData
 from scizoo.evaluation.cells import data_digest
+from scizoo.evaluation.corpora import sketch_corpus
 from scizoo.evaluation.generation import Scorer
 from scizoo.evaluation.intervals import Estimate
 from scizoo.evaluation.likelihood import NLL_TOKEN
@@ -20,11 +21,9 @@ from scizoo.evaluation.table import rich_table
 from scizoo.evaluation.writers import Written
 from scizoo.evaluation.written import Findings, shown_samples
 from scizoo.files import atomic_path, write_json
-from scizoo.jobs.cards import make_card
+from scizoo.jobs.cards import make_card, reference_inputs
 from scizoo.jobs.facts import data_section, domain_of, draw_pictures, reproduce_section
 from scizoo.jobs.pretrain import training_data
-
-_REFERENCE_INPUTS = 4
 
 
 @dataclass(frozen=True)
@@ -144,6 +143,7 @@ def save(work: Work) -> Path:
         tokenizer=parts.tokenizer,
         context=parts.context,
         augment=cfg.get("augment"),
+        sketch=sketch_corpus(cfg.get("audit"), data.part("train")),
         card=make_card(
             cfg,
             name=name,
@@ -154,10 +154,14 @@ def save(work: Work) -> Path:
             base_licence=base.licence if base else None,
         ),
         domain=name.partition("/")[0],
-        reference_inputs=[record.input for record in data.part("test")[:_REFERENCE_INPUTS]],
+        reference_inputs=reference_inputs(name.partition("/")[0], data.part("test")),
         figures=card_figures(work),
         config=cfg,
-        data={"name": data.dataset.name, "fingerprint": data.dataset.fingerprint()},
+        data={
+            "name": data.dataset.name,
+            "fingerprint": data.dataset.fingerprint(),
+            "records": len(data.rows("train")),
+        },
         seeds=[main.seed],
     )
 
