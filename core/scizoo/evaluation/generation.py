@@ -56,7 +56,7 @@ class Scorer(ABC):
         tokens : TokenView
             The same as tokens.
         """
-        self._known = {key for key in self.keys(training) if key is not None}
+        self._known = {key for key in self.known_keys(training) if key is not None}
         self._copies = CopyIndex(tokens.training)
         self._lengths = np.array([len(row) for row in tokens.heldout])
         self.prepare(training, heldout)
@@ -72,6 +72,10 @@ class Scorer(ABC):
     def keys(self, values: Sequence[Any]) -> list[Hashable | None]:
         """Name many records; a domain that can do many at once overrides this."""
         return [self.key(value) for value in values]
+
+    def known_keys(self, training: Sequence[Any]) -> list[Hashable | None]:
+        """Name the training records; overridden where their keys are known without parsing each again."""
+        return self.keys(training)
 
     def text(self, value: Any) -> str:
         """Write a record as one line for ``samples.csv`` and the report."""
