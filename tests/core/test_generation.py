@@ -244,6 +244,7 @@ def test_generate_is_reproduced_by_its_seed_whatever_the_batches(learnt, capsys)
     again = model.score([row["text"] for row in ended])
     stated = [float(row["log_likelihood_per_token"]) * int(row["tokens"]) for row in ended]
     assert again == pytest.approx(stated, rel=1e-3)
+    assert model.sample(8, batch_size=5) == [text or None for text in texts("a")[:8]]
 
 
 def test_generate_continues_a_prompt_and_the_records_of_a_file(learnt):

@@ -120,16 +120,16 @@ class Scorer(ABC):
         runs = self._copies.longest(rows)
         return {
             "longest_copy": SampleFigure(
-                "longest run copied from training (tokens)", "lower", runs.astype(float), bounds=(0, np.inf)
+                "longest copied run (tokens)", "lower", runs.astype(float), bounds=(0, np.inf)
             ),
             "copied_share": SampleFigure(
-                "longest copied run, share of the record",
+                "longest copied run (share)",
                 "lower",
                 np.where(lengths > 0, runs / np.maximum(lengths, 1), np.nan),
                 bounds=(0, 1),
             ),
             "length_distance": SampleFigure(
-                "distance of lengths (tokens)",
+                "length distance (tokens)",
                 "lower",
                 statistic=length_distance(lengths, self._lengths),
                 bounds=(0, np.inf),

@@ -55,7 +55,7 @@ class CopyIndex:
             tried = (known + beyond + 1) // 2
             for length in np.unique(tried[known < beyond]).tolist():
                 members = np.flatnonzero((tried == length) & (known < beyond))
-                hit = self._any_copied([rows[member] for member in members], length)
+                hit = self._any_copied([rows[member] for member in members.tolist()], length)
                 known[members[hit]] = length
                 beyond[members[~hit]] = length - 1
         return known

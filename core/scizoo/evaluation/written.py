@@ -191,6 +191,8 @@ def _verdict(likelihood: Sequence[BudgetComparison], figure: Sequence[BudgetComp
         alone = "There is nothing to compare: the model was trained alone."
         return {"sentence": alone, "sentences": [alone], "outcome": None, "evidence": []}
     found: tuple[Verdict, Verdict] = (verdict(likelihood), verdict(figure))
+    for entry in found[1].evidence:
+        entry["words"] = entry["words"].replace(" test record", " written record")
     subjects = ("On held-out records", "On the records they wrote")
     sentences = [f"{subject}, {_lowered(one.sentence)}" for subject, one in zip(subjects, found, strict=True)]
     sentences[0] = sentences[0].replace(_ONE_SEED, "")

@@ -51,7 +51,7 @@ def run(cfg: DictConfig, run_dir: Path) -> dict[str, Any]:
     objective, tokenizer = check_generator(model.checkpoint)
     names, prompts = read_prompts(plain, run_dir)
     if prompts:
-        log.info("%d records of each of %d prompts", sampling.count, len(prompts))
+        log.info("%d records of each prompt; prompts: %d", sampling.count, len(prompts))
     drawn = draw(
         model.checkpoint.backbone,
         objective,

@@ -22,10 +22,10 @@ from scizoo_chemistry.generation.molecules import (
 from scizoo_chemistry.molecules import canonical_smiles, parse_smiles, smiles_of
 
 _TITLES = {
-    "internal_diversity": ("internal diversity (IntDiv1)", "higher"),
-    "nearest_heldout": ("similarity to the nearest held-out molecule (SNN)", "higher"),
-    "scaffold_similarity": ("scaffold similarity (Scaf)", "higher"),
-    "one_fragment": ("molecules in one piece", "higher"),
+    "internal_diversity": ("IntDiv1", "higher"),
+    "nearest_heldout": ("SNN to held-out", "higher"),
+    "scaffold_similarity": ("scaffold similarity", "higher"),
+    "one_fragment": ("in one piece", "higher"),
     "descriptor_distance": ("Fréchet distance of descriptors", "lower"),
 }
 
