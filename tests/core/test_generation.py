@@ -204,6 +204,20 @@ def test_samples_are_all_there_with_what_is_known_of_each(tuned):
     assert np.mean(shares) == pytest.approx(scores(tuned)["lora"]["validity"]["value"])
 
 
+def test_held_out_records_are_continued(learnt, toy):
+    words = [f"checkpoint={learnt / 'checkpoint'}", f"data.path={toy}", "trainer.max_epochs=1", "run_dir=new"]
+    more = ["samples.prompt_tokens=4", "samples.count=30", "versus=[baselines]", "task.metric=exact_match"]
+    assert cli.main(["finetune", "toy/tuned", *words, *more]) == 0
+    rows = table(Path("new/samples.csv"))
+    known = {row["text"] for row in table(toy)}
+    assert len(rows) == 60 and all(row["text"][:4] in {one[:4] for one in known} for row in rows)
+    assert [row["text"][:4] for row in rows[:30]] == [row["text"][:4] for row in rows[30:]]
+    assert all((row["exact_match"] == "1") <= (row["text"] in known) for row in rows)
+    assert scores(Path("new"))["full"]["exact_match"]["value"] < 0.5
+    # Only what was written counts as a copy: the beginnings are real.
+    assert all(int(row["longest_copy"]) <= len(row["text"]) - 4 for row in rows)
+
+
 def test_samples_are_complete_or_absent(toy, monkeypatch):
     def full_disk(value):
         if value != value or value < 1:
@@ -296,6 +310,7 @@ def test_a_checkpoint_stands_in_the_place_of_the_task(learnt, capsys):
             "gives no Scorer",
         ),
         (["finetune", "toy/speech", "data.path=words.csv", "context.add_cls=false"], "context.add_cls"),
+        (["finetune", "toy/speech", "data.path=words.csv", "samples.prompt_tokens=22"], "prompt_tokens=22"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )

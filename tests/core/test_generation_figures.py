@@ -194,11 +194,12 @@ def test_the_ngram_model_writes_what_it_has_counted():
     model = NGramGenerator(orders=[1, 2, 3]).fit(rows, rows[:10], tokenizer)
     assert model.order > 1 and str(model.order) in model.title
     sampling = Sampling(count=200)
-    drawn = model.draw(sampling, tokenizer, CONTEXT, most=20, seed=1)
+    starts = np.full((200, 1), tokenizer.cls_id)
+    drawn = model.draw(starts, sampling, tokenizer, CONTEXT, most=20, seed=1)
     written = [tokenizer.decode(row.tolist()) for row in drawn.rows]
     assert np.mean([text.startswith("ab") for text in written]) > 0.9
-    again = model.draw(sampling, tokenizer, CONTEXT, most=20, seed=1)
-    other = model.draw(sampling, tokenizer, CONTEXT, most=20, seed=2)
+    again = model.draw(starts, sampling, tokenizer, CONTEXT, most=20, seed=1)
+    other = model.draw(starts, sampling, tokenizer, CONTEXT, most=20, seed=2)
     assert [row.tolist() for row in again.rows] == [row.tolist() for row in drawn.rows]
     assert [row.tolist() for row in other.rows] != [row.tolist() for row in drawn.rows]
     # What it says of its own records is what it says of the same records given back.

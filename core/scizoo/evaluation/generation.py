@@ -25,11 +25,14 @@ class Generated:
     inputs : list
         The field's objects; None where the tokens stand for none.
     rows : list of ndarray of int
-        The same as tokens, special tokens left out.
+        The same as tokens, without special tokens and without what was given as a prompt.
+    references : list, optional
+        The held-out record whose beginning each was given, where records are continued.
     """
 
     inputs: list[Any]
     rows: list[np.ndarray]
+    references: list[Any] | None = None
 
     def __len__(self) -> int:
         return len(self.inputs)
@@ -81,6 +84,33 @@ class Scorer(ABC):
         """Write a record as one line for ``samples.csv`` and the report."""
         return str(value)
 
+    def read(self, text: str) -> Any:
+        """Turn a prompt that was typed into the field's object; the opposite of :meth:`text`.
+
+        Raises
+        ------
+        DataError
+            When it cannot be read.
+        """
+        return text
+
+    def continuations(
+        self, keys: Sequence[Hashable | None], references: Sequence[Any]
+    ) -> Mapping[str, SampleFigure]:
+        """Compare records that were begun by held-out ones with how those go on.
+
+        Parameters
+        ----------
+        keys : sequence
+            Of the written records.
+        references : sequence
+            The held-out record from which each got its beginning.
+        """
+        same = [key is not None and key == self.key(one) for key, one in zip(keys, references, strict=True)]
+        return {
+            "exact_match": SampleFigure("exact match", "higher", np.array(same, dtype=float), bounds=(0, 1))
+        }
+
     def figures(
         self, generated: Sequence[Any], keys: Sequence[Hashable | None]
     ) -> Mapping[str, SampleFigure]:
@@ -106,11 +136,12 @@ class Scorer(ABC):
         -------
         dict of str to SampleFigure
             ``validity``, ``uniqueness``, ``novelty``, ``longest_copy``, ``copied_share``,
-            ``length_distance`` and the field's own.
+            ``length_distance`` and the field's own; ``exact_match`` where records are continued.
         """
         keys = [None if one is None else self.key(one) for one in generated.inputs]
         return {
             **_identity_figures(keys, self._known),
+            **({} if generated.references is None else self.continuations(keys, generated.references)),
             **self.figures(generated.inputs, keys),
             **self._token_figures(generated.rows),
         }

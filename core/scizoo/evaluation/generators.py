@@ -44,9 +44,16 @@ class RecordGenerator(ABC):
 
     @abstractmethod
     def draw(
-        self, sampling: Sampling, tokenizer: TokenTokenizer, context: Context, *, most: int, seed: int
+        self,
+        starts: np.ndarray,
+        sampling: Sampling,
+        tokenizer: TokenTokenizer,
+        context: Context,
+        *,
+        most: int,
+        seed: int,
     ) -> Drawn:
-        """Write ``sampling.count`` records of at most `most` new tokens each."""
+        """Go on from each of some beginnings (N, P), special tokens included, by at most `most` tokens."""
 
 
 class NGramGenerator(RecordGenerator):
@@ -86,29 +93,38 @@ class NGramGenerator(RecordGenerator):
         return np.add.reduceat(scores, starts) - scores[starts]
 
     def draw(
-        self, sampling: Sampling, tokenizer: TokenTokenizer, context: Context, *, most: int, seed: int
+        self,
+        starts: np.ndarray,
+        sampling: Sampling,
+        tokenizer: TokenTokenizer,
+        context: Context,
+        *,
+        most: int,
+        seed: int,
     ) -> Drawn:
         """Write records token by token; see :class:`RecordGenerator`."""
         chunk = max(1, _CELLS // tokenizer.vocab_size)
-        numbers = np.arange(sampling.count)
         parts = [
-            self._chunk(sampling, tokenizer, context, uniforms(seed, some.tolist(), most))
-            for some in np.array_split(numbers, -(-len(numbers) // chunk))
+            self._chunk(starts[some], sampling, tokenizer, context, uniforms(seed, some.tolist(), most))
+            for some in np.array_split(np.arange(len(starts)), -(-len(starts) // chunk))
         ]
         return Drawn(
             [row for part in parts for row in part.rows],
             np.concatenate([part.finished for part in parts]),
             np.concatenate([part.log_likelihood for part in parts]),
             np.concatenate([part.tokens for part in parts]),
-            np.zeros(sampling.count, dtype=np.int64),
+            np.arange(len(starts)),
         )
 
     def _chunk(
-        self, sampling: Sampling, tokenizer: TokenTokenizer, context: Context, numbers: np.ndarray
+        self,
+        ids: np.ndarray,
+        sampling: Sampling,
+        tokenizer: TokenTokenizer,
+        context: Context,
+        numbers: np.ndarray,
     ) -> Drawn:
         count, most = numbers.shape
-        start = [tokenizer.cls_id] if context.add_cls else []
-        ids = np.tile(np.array(start, dtype=np.int64), (count, 1))
         end = tokenizer.sep_id if context.add_sep else None
         banned = [token for token in range(len(tokenizer.SPECIAL)) if token != end]
         ended = np.zeros(count, dtype=bool)

@@ -13,7 +13,7 @@ from scizoo.config import instantiate
 from scizoo.data.encoding import EncodedDataset
 from scizoo.data.task import TaskData
 from scizoo.data.tokenizer import TokenTokenizer
-from scizoo.errors import ConfigError
+from scizoo.errors import ConfigError, DataError
 from scizoo.evaluation.contenders import Contender
 from scizoo.evaluation.cost import Cost, CostMeter, count_parameters
 from scizoo.evaluation.generation import Generated, TokenView
@@ -108,7 +108,8 @@ class WritingArena:
                 "context.add_cls is false: nothing marks where a record begins, so that none can be written.",
                 remedy="set context.add_cls=true, or choose a checkpoint that was trained so.",
             )
-        self.most = new_tokens(sampling, self.parts.context, self.parts.backbone, 1)
+        given = 1 + (sampling.prompt_tokens or 0)
+        self.most = new_tokens(sampling, self.parts.context, self.parts.backbone, given)
         self.encoded: EncodedDataset = encode_task(
             self.parts, data.records, fingerprint=data.dataset.fingerprint(), cache=cache
         )
@@ -119,6 +120,11 @@ class WritingArena:
             for part in ("validation", "test")
             for rows in [data.rows(part)]
         }
+        self.begun = self._begun()
+        tokens = [] if self.begun is None else self.tokens(self.begun)
+        self.starts = np.full((sampling.count, given), self.tokenizer.cls_id, dtype=np.int64)
+        for row, ids in zip(self.starts, tokens):
+            row[1:] = ids[: given - 1]
 
     @property
     def tokenizer(self) -> TokenTokenizer:
@@ -139,6 +145,21 @@ class WritingArena:
         array = store.arrays[self.encoded.main_input]
         return [np.asarray(array[int(row)], dtype=np.int64) for row in place[rows]]
 
+    def _begun(self) -> np.ndarray | None:
+        """Choose the held-out records whose beginnings are continued, one for each sample."""
+        length = self.sampling.prompt_tokens
+        if length is None:
+            return None
+        rows = self.judged["test"]
+        longer = rows[np.array([len(ids) > length for ids in self.tokens(rows)], dtype=bool)]
+        if not len(longer):
+            raise DataError(
+                f"no test record has more than samples.prompt_tokens={length} tokens.",
+                remedy="lower samples.prompt_tokens.",
+            )
+        rng = np.random.default_rng(int(self.cfg.get("seed") or 0))
+        return np.resize(rng.permutation(longer), self.sampling.count)
+
     def view(self) -> TokenView:
         """Give what a scorer needs of the training and test parts."""
         return TokenView(self.tokens(self.data.rows("train")), self.tokens(self.judged["test"]))
@@ -152,8 +173,13 @@ class WritingArena:
     def ceiling(self) -> Written:
         """Put real records in the place of written ones: those of the validation part.
 
-        The test part is what written records are compared with, so that it cannot be judged itself.
+        The test part is what written records are compared with, so that it cannot be judged itself. Where
+        held-out records are continued, the real ones go on as they do.
         """
+        if self.begun is not None:
+            rows = np.unique(self.begun)
+            inputs, given = self.inputs(rows), self.starts.shape[1] - 1
+            return Written(_CEILING, Generated(inputs, [ids[given:] for ids in self.tokens(rows)], inputs))
         rows = self.data.rows("validation")
         if len(rows) > self.sampling.count:
             rng = np.random.default_rng(int(self.cfg.get("seed") or 0))
@@ -177,7 +203,13 @@ class WritingArena:
             fitted.backbone.to(device)
             fitted.objective.to(device)
             drawn = draw(
-                fitted.backbone, fitted.objective, self.tokenizer, parts.context, self.sampling, seed=seed
+                fitted.backbone,
+                fitted.objective,
+                self.tokenizer,
+                parts.context,
+                replace(self.sampling, count=1),
+                starts=list(self.starts),
+                seed=seed,
             )
             size = int(self.cfg["batching"].get("eval_batch_size") or 64)
             likelihood = {
@@ -219,7 +251,7 @@ class WritingArena:
             ids = {part: [one for _, one in pieces] for part, pieces in rows.items()}
             baseline.fit(training, ids["validation"], self.tokenizer)
             drawn = baseline.draw(
-                self.sampling, self.tokenizer, self.parts.context, most=self.most, seed=seed
+                self.starts, self.sampling, self.tokenizer, self.parts.context, most=self.most, seed=seed
             )
             likelihood = {
                 part: self._likelihood(
@@ -233,7 +265,12 @@ class WritingArena:
         return Written(named, self._generated(drawn), meter.cost, drawn, likelihood, seed, settings)
 
     def _generated(self, drawn: Drawn) -> Generated:
-        return Generated([decode(self.tokenizer, row) for row in drawn.rows], drawn.rows)
+        given = self.starts.shape[1] - 1
+        return Generated(
+            [decode(self.tokenizer, row) for row in drawn.rows],
+            [row[given:] for row in drawn.rows],
+            None if self.begun is None else self.inputs(self.begun),
+        )
 
     def _likelihood(self, rows: np.ndarray, sums: np.ndarray, tokens: np.ndarray) -> Likelihood:
         return Likelihood(sums, tokens, self.data.split.groups[rows].astype(str))

@@ -216,13 +216,13 @@ def _lowered(sentence: str) -> str:
 
 
 def _words(written: Sequence[Written]) -> str:
-    counts = {one.contender.role: len(one.generated) for one in written}
-    made = next((count for role, count in counts.items() if role != "ceiling"), 0)
-    real = counts.get("ceiling")
-    words = f"{made:,} records written by each model"
-    return words + (
-        f"; {real:,} real ones of the validation part stand for the best possible" if real else ""
-    )
+    count = len(written[0].generated)
+    real = next((one.generated for one in written if one.contender.role == "ceiling"), None)
+    if written[0].generated.references is None:
+        words, which = f"{count:,} records written by each model", "of the validation part "
+    else:
+        words, which = f"{count:,} held-out records continued by each model", "as they go on "
+    return words + (f"; {len(real):,} real ones {which}stand for the best possible" if real else "")
 
 
 def shown_samples(

@@ -149,7 +149,7 @@ def draw(
     context: Context,
     sampling: Sampling,
     *,
-    prompts: Sequence[Any] = (),
+    starts: Sequence[np.ndarray] = (),
     seed: int = 0,
     on_progress: Callable[[int, int], None] | None = None,
 ) -> Drawn:
@@ -163,8 +163,9 @@ def draw(
     context : Context
         Says whether records begin with CLS and end with SEP.
     sampling : Sampling
-    prompts : sequence, optional
-        Raw inputs that are continued; without any, records are written from their beginning.
+    starts : sequence of ndarray of int, optional
+        What is continued, as :func:`starts_of` gives it; without any, records are written from their
+        beginning.
     seed : int
         The same seed gives the same records, however many are drawn and in batches of whatever size.
     on_progress : callable, optional
@@ -179,16 +180,14 @@ def draw(
     ConfigError
         When there is no prompt and the model's records do not begin with CLS.
     DataError
-        When a prompt cannot be encoded or does not fit.
+        When a prompt does not fit.
     """
-    if not prompts and not context.add_cls:
+    if not len(starts) and not context.add_cls:
         raise ConfigError(
             "this model's records begin without a mark, so that it can write only from a prompt.",
             remedy="give prompt=..., or data.path=FILE with records to continue.",
         )
-    starts = [_start(tokenizer, context, prompt, sampling) for prompt in prompts] or [
-        np.array([tokenizer.cls_id], dtype=np.int64)
-    ]
+    starts = list(starts) or [np.array([tokenizer.cls_id], dtype=np.int64)]
     total = len(starts) * sampling.count
     made: dict[int, tuple[np.ndarray, bool, float, int]] = {}
     # Prompts of one length share batches, so that none is padded.
@@ -223,9 +222,22 @@ def draw(
     )
 
 
-def _start(tokenizer: TokenTokenizer, context: Context, prompt: Any, sampling: Sampling) -> np.ndarray:
-    ids = np.asarray(tokenizer.encode([prompt])["input_ids"][0], dtype=np.int64)[: sampling.prompt_tokens]
-    return np.concatenate([[tokenizer.cls_id], ids]) if context.add_cls else ids
+def starts_of(
+    tokenizer: TokenTokenizer, context: Context, prompts: Sequence[Any], sampling: Sampling
+) -> list[np.ndarray]:
+    """Encode prompts as what :func:`draw` continues: as many tokens as are asked for, after the CLS token.
+
+    Raises
+    ------
+    DataError
+        When a prompt cannot be encoded.
+    """
+    rows = tokenizer.encode(list(prompts))["input_ids"] if len(prompts) else []
+    first = [tokenizer.cls_id] if context.add_cls else []
+    return [
+        np.concatenate([np.array(first, dtype=np.int64), np.asarray(row)[: sampling.prompt_tokens]])
+        for row in rows
+    ]
 
 
 @torch.inference_mode()
