@@ -84,7 +84,7 @@ def parse_smiles(text: str) -> tuple[Mol | None, str | None]:
     if not text:
         return None, "is empty"
     # What follows a blank is a name to RDKit; here it is a sign that the cell holds something else.
-    first, _, rest = text.partition(" ")
+    _, _, rest = text.partition(" ")
     if rest and not rest.lstrip().startswith("|"):
         return None, f"holds more than one word: {text[:40]!r}"
     with listening() as messages:
@@ -97,17 +97,36 @@ def parse_smiles(text: str) -> tuple[Mol | None, str | None]:
 
 
 def parse_inchi(text: str) -> tuple[Mol | None, str | None]:
-    """Read an InChI; returns as :func:`parse_smiles`."""
+    """Read an InChI; returns as :func:`parse_smiles`.
+
+    An InChI with mobile hydrogens stands for several tautomers, of which the library often gives an odd one
+    (the imidic acid of an amide); RDKit's canonical tautomer is taken then.
+    """
     from rdkit.Chem import rdinchi
 
     with listening() as messages:
         mol, code, message, log = rdinchi.InchiToMol(text.strip(), True, True)
+        if mol is not None and "(H" in text:
+            mol = _usual_tautomer(mol)
     if mol is None or not mol.GetNumAtoms():
         lines = [line.strip() for line in f"{message}\n{log}".splitlines()]
         told = next((line for line in lines if "error" in line.lower()), None)
         told = told or reason_of(messages) or f"return code {code}"
         return None, f"is no InChI that can be read: {told.removeprefix('Structure: 1 ').rstrip('.')}"
     return mol, None
+
+
+def _usual_tautomer(mol: Mol) -> Mol:
+    from rdkit.Chem.MolStandardize import rdMolStandardize
+
+    enumerator = rdMolStandardize.TautomerEnumerator()
+    enumerator.SetRemoveSp3Stereo(False)
+    enumerator.SetRemoveBondStereo(False)
+    enumerator.SetMaxTautomers(300)
+    try:
+        return enumerator.Canonicalize(mol)
+    except (RuntimeError, ValueError):  # what the InChI itself gave will do
+        return mol
 
 
 def parse_text(text: str) -> tuple[Mol | None, str | None]:

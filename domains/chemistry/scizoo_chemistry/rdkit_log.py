@@ -12,7 +12,10 @@ _CAPTURED = threading.local()
 _LOCK = threading.Lock()
 _TIME = re.compile(r"^\[\d\d:\d\d:\d\d\]\s*")
 #: Lines that say only that something was wrong, not what.
-_HOLLOW = re.compile(r"check for mistakes around position|Failed parsing SMILES|^[~^ ]*\^?$")
+_HOLLOW = re.compile(
+    r"check for mistakes around position|Failed parsing SMILES|^[~^ ]*\^?$"
+    r"|^[*-]{4}|[Vv]iolation|^Stacktrace|^\d+#"
+)
 _state = {"filter": None}
 
 
@@ -73,7 +76,7 @@ def reason_of(messages: list[str]) -> str | None:
     for message in messages:
         line = _TIME.sub("", message).strip().split("\n", 1)[0].strip()
         line = line.removeprefix("SMILES Parse Error: ").removeprefix("ERROR:").strip()
-        if not line or line.startswith("****") or _HOLLOW.search(line):
+        if not line or _HOLLOW.search(line):
             continue
         # RDKit repeats the whole input, which the message around this one names anyway.
         line = re.sub(r"(?:\s+while parsing|\s+for input): .*$", "", line)

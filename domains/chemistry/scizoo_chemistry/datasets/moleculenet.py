@@ -60,16 +60,16 @@ _SETS = {
         ("p_np",),
         True,
         _UNSTATED,
-        "Martins et al. (2012) A Bayesian approach to in silico blood-brain barrier penetration modeling. J. Chem. "
-        "Inf. Model. 52:1686-1697",
+        "Martins et al. (2012) A Bayesian approach to in silico blood-brain barrier penetration modeling. "
+        "J. Chem. Inf. Model. 52:1686-1697",
     ),
     "NR-AR": _Set(
         "Tox21",
         (),
         True,
         Licence("public domain (United States government)"),
-        "Huang et al. (2016) Tox21Challenge to build predictive models of nuclear receptor and stress response "
-        "pathways. Front. Environ. Sci. 3:85",
+        "Huang et al. (2016) Tox21Challenge to build predictive models of nuclear receptor and stress "
+        "response pathways. Front. Environ. Sci. 3:85",
         ("mol_id",),
     ),
     "Hepatobiliary disorders": _Set(
