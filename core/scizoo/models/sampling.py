@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -232,7 +232,7 @@ def starts_of(
     DataError
         When a prompt cannot be encoded.
     """
-    rows = tokenizer.encode(list(prompts))["input_ids"] if len(prompts) else []
+    rows: Iterable[np.ndarray] = tokenizer.encode(list(prompts))["input_ids"] if len(prompts) else ()
     first = [tokenizer.cls_id] if context.add_cls else []
     return [
         np.concatenate([np.array(first, dtype=np.int64), np.asarray(row)[: sampling.prompt_tokens]])

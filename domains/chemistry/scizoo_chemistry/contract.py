@@ -109,6 +109,7 @@ EXAMPLES = Examples(
         "chemistry/lipophilicity": _set("CMPD_CHEMBLID,exp,smiles", lambda smiles, _: f"x,{_heavy(smiles)}"),
         "chemistry/bbbp": _set("p_np,smiles", lambda _, oxygen: str(int(oxygen))),
         "chemistry/tox21": _set(f"{_TOX21},mol_id,smiles", _assays),
+        "chemistry/generate": _table("smiles,size", lambda smiles, _: f"{_heavy(smiles)}"),
         "chemistry/smiles-tiny": _corpus,
         "chemistry/smiles-gen-tiny": _corpus,
     },
