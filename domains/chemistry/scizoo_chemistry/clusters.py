@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from scizoo_chemistry.fingerprints import ecfp
+from scizoo_chemistry.neighbours import neighbours
 
 
 def butina_clusters(
@@ -16,9 +17,8 @@ def butina_clusters(
     """Cluster molecules by Taylor-Butina (Butina 1999, J. Chem. Inf. Comput. Sci. 39:747).
 
     Every member of a cluster lies within ``cutoff`` of its centre; the molecule with most neighbours is
-    the first centre. As ``rdkit.ML.Cluster.Butina``, whose clusters it gives, but it keeps only the
-    neighbours instead of all distances. Time grows with the square of the number of molecules: some seconds
-    for 10,000.
+    the first centre. It gives the clusters of ``rdkit.ML.Cluster.Butina``, but keeps only the neighbours
+    instead of all distances.
 
     Parameters
     ----------
@@ -41,15 +41,15 @@ def butina_clusters(
     ends = np.concatenate([left, right]), np.concatenate([right, left])
     order = np.argsort(ends[0], kind="stable")
     counts = np.bincount(ends[0], minlength=size)
-    neighbours = np.split(ends[1][order], np.cumsum(counts)[:-1])
+    near = np.split(ends[1][order], np.cumsum(counts)[:-1])
     number = 0
     # Of equally many neighbours the later molecule is the centre, as in RDKit.
     for centre in np.lexsort((np.arange(size), counts))[::-1]:
         if clusters[centre] >= 0:
             continue
-        near = neighbours[centre]
+        members = near[centre]
         clusters[centre] = number
-        clusters[near[clusters[near] < 0]] = number
+        clusters[members[clusters[members] < 0]] = number
         number += 1
     return clusters
 
@@ -57,22 +57,21 @@ def butina_clusters(
 def near_pairs(
     inputs: Sequence[Any], cutoff: float, radius: int = 2, bits: int = 2048
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Return the pairs of molecules within a Tanimoto distance; every pair is compared.
+    """Return the pairs of molecules within a Tanimoto distance of ECFP.
 
     Returns
     -------
     left, right : ndarray of int64, shape (pairs,)
         Positions, ``left < right``.
     """
-    from rdkit import DataStructs
-
     prints = ecfp(inputs, radius, bits)
-    higher = [np.empty(0, dtype=np.int64)]
-    for place in range(len(prints) - 1):
-        alike = np.array(DataStructs.BulkTanimotoSimilarity(prints[place], prints[place + 1 :]))
-        higher.append(np.flatnonzero(1 - alike <= cutoff) + place + 1)
-    counts = np.array([len(found) for found in higher[1:]], dtype=np.int64)
-    return np.repeat(np.arange(len(counts)), counts), np.concatenate(higher)
+    # The slack keeps a pair at the very cutoff, whatever the rounding of 1 - distance.
+    found = [
+        near[near > place] for place, (near, _) in enumerate(neighbours(prints, prints, 1 - cutoff - 1e-9))
+    ]
+    counts = np.array([len(near) for near in found], dtype=np.int64)
+    right = np.concatenate(found) if found else np.empty(0, dtype=np.int64)
+    return np.repeat(np.arange(len(counts)), counts), right
 
 
 def copy_groups(inputs: Sequence[Any], similarity: float = 0.9) -> list[int]:
@@ -84,8 +83,7 @@ def copy_groups(inputs: Sequence[Any], similarity: float = 0.9) -> list[int]:
     similarity : float
         Tanimoto similarity of ECFP4 from which two are near copies.
     """
-    # The slack keeps a pair at the very threshold, whatever the rounding of 1 - similarity.
-    left, right = near_pairs(inputs, 1 - similarity + 1e-9)
+    left, right = near_pairs(inputs, 1 - similarity)
     partner = list(range(len(inputs)))
 
     def find(item: int) -> int:

@@ -13,6 +13,7 @@ from scizoo.errors import ConfigError
 from scizoo.evaluation.similarity import equal_pairs
 from scizoo_chemistry.compounds import compound_keys, flat_parent
 from scizoo_chemistry.fingerprints import ecfp
+from scizoo_chemistry.neighbours import neighbours
 from scizoo_chemistry.scaffolds import murcko
 
 _BLOCK = 5_000  # strings hashed together
@@ -60,25 +61,24 @@ class MoleculeSimilarity:
     def near_duplicates(
         self, records_a: Sequence[Record], records_b: Sequence[Record]
     ) -> list[tuple[int, int, float]]:
-        """Find for each molecule of ``records_b`` its likest one in ``records_a``; every pair is compared.
+        """Find for each molecule of ``records_b`` its likest one in ``records_a``; none is missed.
 
         Returns
         -------
         list of (i, j, similarity)
             At most one a record of ``records_b``, ascending in ``j``; at or above the threshold only.
         """
-        from rdkit import DataStructs
-
         if not len(records_a) or not len(records_b):
             return []
-        known = ecfp([record.input for record in records_a], self.radius, self.bits)
-        found = []
-        for j, mine in enumerate(ecfp([record.input for record in records_b], self.radius, self.bits)):
-            alike = DataStructs.BulkTanimotoSimilarity(mine, known)
-            best = int(np.argmax(alike))
-            if alike[best] >= self.threshold:
-                found.append((best, j, float(alike[best])))
-        return found
+        known, asked = (
+            ecfp([record.input for record in records], self.radius, self.bits)
+            for records in (records_a, records_b)
+        )
+        return [
+            (int(near[np.argmax(alike)]), j, float(alike.max()))
+            for j, (near, alike) in enumerate(neighbours(asked, known, self.threshold))
+            if len(near)
+        ]
 
     def shared_scaffolds(self, records_a: Sequence[Record], records_b: Sequence[Record]) -> np.ndarray:
         """Tell which molecules of ``records_b`` have a scaffold that ``records_a`` has too.

@@ -49,7 +49,7 @@ class ScaffoldSplitter(Splitter):
         default in the balanced split alone, since DeepChem does not.
     near : float, optional
         Keep molecules of at least this Tanimoto similarity (ECFP4) together too, as those of two scaffolds
-        that differ in one atom. Every pair is compared: some seconds for 10,000 molecules.
+        that differ in one atom.
     """
 
     def __init__(
