@@ -9,6 +9,8 @@ import numpy as np
 
 _CHUNK = 4_000_000  # training tokens looked at together
 _BITS = 22  # of the table that lets most training n-grams be passed over
+_SHIFT = np.uint64(64 - _BITS)
+_GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 
 
 class CopyIndex:
@@ -63,23 +65,26 @@ class CopyIndex:
     def _any_copied(self, rows: Sequence[np.ndarray], length: int) -> np.ndarray:
         """Tell of each row whether one of its n-grams of a length occurs in training."""
         text = _Text(rows)
-        wanted, owners = text.ngrams(length)
-        distinct, place = np.unique(wanted, return_inverse=True)
+        inside = text.left[: text.count(length)] >= length
+        distinct, place = np.unique(text.ngrams(length)[inside], return_inverse=True)
         table = np.zeros(1 << _BITS, dtype=bool)
-        table[distinct >> np.uint64(64 - _BITS)] = True
+        table[distinct >> _SHIFT] = True
         copied = np.zeros(len(distinct), dtype=bool)
         for chunk in self._chunks:
-            hashes, _ = chunk.ngrams(length)
-            hashes = np.unique(hashes[table[hashes >> np.uint64(64 - _BITS)]])
-            copied |= np.isin(distinct, hashes, assume_unique=True)
+            hashes = chunk.ngrams(length)
+            # Those that cross the border of two records are sorted out among the few that the table lets by.
+            places = np.flatnonzero(table[hashes >> _SHIFT])
+            hashes = hashes[places[chunk.left[places] >= length]]
+            nearest = np.minimum(np.searchsorted(distinct, hashes), max(len(distinct) - 1, 0))
+            copied[nearest[distinct[nearest] == hashes]] = True
         found = np.zeros(len(rows), dtype=bool)
-        found[owners[copied[place]]] = True
+        found[text.owners[: len(inside)][inside][copied[place]]] = True
         return found
 
 
 def _mixed(tokens: np.ndarray) -> np.ndarray:
     """Turn ids into 64-bit numbers that look random (splitmix64, Steele et al. 2014)."""
-    values = (tokens.astype(np.uint64) + np.uint64(1)) * np.uint64(0x9E3779B97F4A7C15)
+    values = (tokens.astype(np.uint64) + np.uint64(1)) * _GOLDEN
     values = (values ^ (values >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     values = (values ^ (values >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
     return values ^ (values >> np.uint64(31))
@@ -102,12 +107,17 @@ class _Text:
         weighted = _mixed(tokens) * _powers(inverse, len(tokens))
         self.sums = np.concatenate([np.zeros(1, dtype=np.uint64), np.cumsum(weighted, dtype=np.uint64)])
 
-    def ngrams(self, length: int) -> tuple[np.ndarray, np.ndarray]:
-        """Give the hash of every n-gram of a length inside a row, and the row of each."""
-        starts = np.flatnonzero(self.left >= length)
-        hashes = (self.sums[starts + length] - self.sums[starts]) * self.powers[starts]
-        # Polynomials leave their mark on the low bits; the table reads the high ones, after mixing.
-        return _mixed(hashes), self.owners[starts]
+    def count(self, length: int) -> int:
+        """How many n-grams of a length there are, those that cross the border of two rows included."""
+        return max(0, len(self.left) - length + 1)
+
+    def ngrams(self, length: int) -> np.ndarray:
+        """Give the hash of every n-gram of a length, those that cross the border of two rows included."""
+        count = self.count(length)
+        hashes = self.sums[length : length + count] - self.sums[:count]
+        hashes *= self.powers[:count]
+        hashes *= _GOLDEN  # the table reads the high bits, into which every bit must have found its way
+        return hashes
 
 
 def _powers(base: int, count: int) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""Fingerprints, scaffolds and descriptors of valid SMILES, and their similarities."""
+"""Fingerprints, scaffolds and descriptors of molecules, and their similarities."""
 
 from __future__ import annotations
 
@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from scizoo_chemistry.molecules import to_mol
-
 if TYPE_CHECKING:
+    from rdkit.Chem import Mol
     from rdkit.DataStructs import ExplicitBitVect
 
 #: The descriptors of the Frechet distance, by their names in RDKit.
@@ -29,12 +28,12 @@ DESCRIPTORS = (
 _LEAST_RINGS = 2  # of a scaffold that counts, as in the code of MOSES
 
 
-def fingerprints(smiles: Sequence[str], radius: int = 2, bits: int = 1024) -> list[ExplicitBitVect]:
+def fingerprints(mols: Sequence[Mol], radius: int = 2, bits: int = 1024) -> list[ExplicitBitVect]:
     """Morgan fingerprints (Rogers and Hahn 2010) of the size that MOSES uses."""
     from rdkit.Chem import rdFingerprintGenerator
 
     generator = rdFingerprintGenerator.GetMorganGenerator(radius=radius, fpSize=bits)
-    return [generator.GetFingerprint(to_mol(one)) for one in smiles]
+    return [generator.GetFingerprint(mol) for mol in mols]
 
 
 def pair_similarity(prints: Sequence[ExplicitBitVect]) -> np.ndarray:
@@ -53,12 +52,12 @@ def nearest_similarity(prints: Sequence[ExplicitBitVect], reference: Sequence[Ex
     return np.array([max(BulkTanimotoSimilarity(one, every)) for one in prints])
 
 
-def scaffold(smiles: str) -> str | None:
+def scaffold(mol: Mol) -> str | None:
     """Bemis-Murcko scaffold as SMILES; None where it has fewer than two rings, which MOSES leaves out."""
     from rdkit.Chem import rdMolDescriptors
     from rdkit.Chem.Scaffolds import MurckoScaffold
 
-    core = MurckoScaffold.GetScaffoldForMol(to_mol(smiles))
+    core = MurckoScaffold.GetScaffoldForMol(mol)
     if rdMolDescriptors.CalcNumRings(core) < _LEAST_RINGS:
         return None
     return str(MurckoScaffold.MurckoScaffoldSmiles(mol=core))
@@ -72,7 +71,7 @@ def _functions() -> tuple[Any, ...]:
     return tuple(known[name] for name in DESCRIPTORS)
 
 
-def descriptors(smiles: Sequence[str]) -> np.ndarray:
+def descriptors(mols: Sequence[Mol]) -> np.ndarray:
     """Physicochemical descriptors; float64, shape (N, 10), in the order of :data:`DESCRIPTORS`."""
-    rows = [[float(function(mol)) for function in _functions()] for mol in map(to_mol, smiles)]
+    rows = [[float(function(mol)) for function in _functions()] for mol in mols]
     return np.array(rows, dtype=float).reshape(len(rows), len(DESCRIPTORS))

@@ -19,7 +19,7 @@ from scizoo_chemistry.generation.molecules import (
     pair_similarity,
     scaffold,
 )
-from scizoo_chemistry.molecules import canonical_smiles, parse_smiles, smiles_of
+from scizoo_chemistry.molecules import canonical_smiles, parse_smiles, smiles_of, to_mol
 
 _TITLES = {
     "internal_diversity": ("IntDiv1", "higher"),
@@ -87,10 +87,10 @@ class MoleculeScorer(Scorer):
     def prepare(self, training: Sequence[Any], heldout: Sequence[Any]) -> None:
         """Compute what generated molecules are compared with, from the held-out ones."""
         rows = np.unique(np.linspace(0, len(heldout) - 1, min(self.reference, len(heldout))).astype(int))
-        smiles = [smiles_of(heldout[row]) for row in rows]
-        self._prints = fingerprints(smiles)
-        self._scaffolds = [scaffold(one) for one in smiles]
-        self._described = descriptors(smiles)
+        mols = [to_mol(heldout[row]) for row in rows.tolist()]
+        self._prints = fingerprints(mols)
+        self._scaffolds = [scaffold(mol) for mol in mols]
+        self._described = descriptors(mols)
 
     def figures(
         self, generated: Sequence[Any], keys: Sequence[Hashable | None]
@@ -101,15 +101,16 @@ class MoleculeScorer(Scorer):
             nothing = np.full(len(keys), np.nan)
             return {name: _figure(name, values=nothing, reason="no sample is valid") for name in _TITLES}
         smiles = [str(keys[row]) for row in rows.tolist()]
-        prints = fingerprints(smiles)
+        mols = [to_mol(one) for one in smiles]
+        prints = fingerprints(mols)
         alike = pair_similarity(prints)
         whole = partial(_spread, len(keys), rows)
-        scaffolds = scaffold_similarity([scaffold(one) for one in smiles], self._scaffolds)
+        scaffolds = scaffold_similarity([scaffold(mol) for mol in mols], self._scaffolds)
         found = {
             # Each molecule stands in a pair twice, first and second.
             "internal_diversity": linearised(1 - float(alike.mean()), -2 * alike),
             "scaffold_similarity": scaffolds,
-            "descriptor_distance": descriptor_distance(descriptors(smiles), self._described),
+            "descriptor_distance": descriptor_distance(descriptors(mols), self._described),
         }
         made = {name: _figure(name, statistic=pick(one, rows)) for name, one in found.items()}
         if scaffolds is None:
