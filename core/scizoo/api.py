@@ -523,6 +523,50 @@ class Model:
         )
         return tokenizer.decode(written[0].tolist())
 
+    def sample(
+        self,
+        count: int,
+        temperature: float = 1.0,
+        top_p: float | None = None,
+        seed: int = 0,
+        top_k: int | None = None,
+        max_new_tokens: int | None = None,
+        batch_size: int = 64,
+    ) -> list[Any]:
+        """Write records from their beginning.
+
+        Parameters
+        ----------
+        count : int
+            How many.
+        temperature, top_p, top_k
+            As for :meth:`generate`.
+        seed : int
+            The same seed gives the same records, in batches of whatever size.
+        max_new_tokens : int, optional
+            Tokens of a record at most; by default as many as the context holds.
+        batch_size : int
+            Records written at once.
+
+        Returns
+        -------
+        list
+            The field's objects; None where the tokens stand for none.
+
+        Raises
+        ------
+        ScizooError
+            When the model is no causal language model, or nothing marks where its records begin.
+        """
+        from scizoo.models.sampling import Sampling, decode, draw
+        from scizoo.training.generative import check_generator
+
+        objective, tokenizer = check_generator(self.checkpoint)
+        sampling = Sampling(count, temperature, top_p, top_k, max_new_tokens, batch_size=batch_size)
+        context = self.checkpoint.context
+        drawn = draw(self.checkpoint.backbone, objective, tokenizer, context, sampling, seed=seed)
+        return [decode(tokenizer, row) for row in drawn.rows]
+
     def as_transformer(self, batch_size: int = 64, pool: str = "mean") -> EmbeddingTransformer:
         """Return :meth:`embed` as a scikit-learn transformer, for a Pipeline.
 

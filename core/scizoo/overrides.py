@@ -21,6 +21,9 @@ NAME_GROUP = {"pretrain": "recipe"}
 # Mappings that take keys by choice of the user; so does everything with a `_target_`.
 _OPEN = ("backbone.config", "baselines", "callbacks", "logger", "trainer")
 
+# Keys whose value is text in the user's own language, not in Hydra's.
+_TEXTS = ("prompt",)
+
 _PIECE = re.compile(
     r"""(?P<quoted>'(?:\\.|[^'\\])*'|"(?:\\.|[^"\\])*")"""
     r"|(?P<mark>[\[\]{}(),])"
@@ -76,6 +79,16 @@ def _quoted(text: str) -> str:
     escaped = re.sub(r"(\\*)'", r"\1\1\\'", text.strip())
     trailing = len(escaped) - len(escaped.rstrip("\\"))
     return "'" + escaped + "\\" * trailing + "'"
+
+
+def _free_text(word: str) -> str:
+    """Take the value of a key that holds the user's own text as it stands, brackets and commas included."""
+    key, sign, value = word.partition("=")
+    if key not in _TEXTS or not sign or value in ("", "null") or value[:1] in ("'", '"'):
+        return word
+    escaped = re.sub(r"(\\*)'", r"\1\1\\'", value.replace("${", "\\${"))
+    trailing = len(escaped) - len(escaped.rstrip("\\"))
+    return f"{key}='{escaped}{chr(92) * trailing}'"
 
 
 def _choose(word: str, groups: Sequence[str]) -> str:
@@ -151,6 +164,7 @@ class Overrides:
         if name is not None:
             _check_option(group, name)
         groups = plugins.groups()
+        words = [word if sweep else _free_text(word) for word in words]
         parsed = [_parse(_choose(word, groups)) for word in words]
         if name is None:  # the long form, task=NAME
             for override in [o for o in parsed if o.key_or_group == group and not o.is_sweep_override()]:

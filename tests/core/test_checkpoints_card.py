@@ -126,3 +126,11 @@ def test_a_card_without_figures_says_so() -> None:
 def test_figures_are_finite() -> None:
     with pytest.raises(CheckpointError, match="finite"):
         Figure("accuracy", math.nan, "d", "s")
+
+
+def test_an_interval_that_could_not_be_made_is_left_out() -> None:
+    one_group = Figure(
+        "mcc", 0.5, "toy", "test", interval=(math.nan, math.nan), scratch_interval=(0.1, math.nan)
+    )
+    assert (one_group.interval, one_group.scratch_interval) == (None, None)
+    assert "nan" not in build_card(CARD, [one_group], FACTS)

@@ -81,6 +81,8 @@ sys.exit(status)
         ["info", "toy/sum"],
         ["finetune", "--help"],
         ["finetune", "toy/sum", "--help"],
+        ["generate", "--help"],
+        ["generate", "toy/sum", "--help"],
         ["config", "show", "toy/sum"],
         ["config", "--help"],
     ],

@@ -327,3 +327,15 @@ def test_encoding_imports_no_torch():
     code = "import sys, scizoo.data.encoding, scizoo.data.targets, scizoo.data.table, scizoo.data.samplers; "
     code += "sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_rows_that_must_stay_whole_are_never_cut_into_windows():
+    class Whole(Letters):
+        whole = True
+
+    with pytest.raises(DataError, match=r"'r1' \(f.txt, row 1\) has 9 tokens") as caught:
+        encode_records(texts("abc", "abcdefghi"), Whole(), context=Context(8))
+    assert "max_length" in caught.value.remedy
+    encoded = encode_records(texts("abc", "abcdefghi"), Whole(), context=Context(9))
+    with pytest.raises(DataError, match="r1"):
+        encoded.with_context(Context(4))

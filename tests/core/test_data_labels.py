@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 
 import numpy as np
 import pytest
@@ -145,6 +146,15 @@ def test_contradictory_labels_name_both_records():
     check_contradictions(arrays)
     with pytest.raises(DataError, match="different labels"):
         encode_targets(ClassTarget(), records, split_of([0, 1], [2], []))
+    # A label that one of them lacks is no contradiction; one that both have and differ in is.
+    partial = [
+        Record("a", "ACGT", {"x": 1, "y": None}),
+        Record("b", "ACGT", {"x": 1.0, "y": 0}),
+        Record("c", "ACGT", {"x": math.nan, "y": 0}),
+    ]
+    check_contradictions(partial)
+    with pytest.raises(DataError, match=r"record 'b' and record 'd' .*different labels"):
+        check_contradictions([*partial, Record("d", "ACGT", {"x": None, "y": 1})])
     # Replicate measurements are no contradiction.
     encode_targets(RealTarget(), records, split_of([0, 1], [2], []))
 

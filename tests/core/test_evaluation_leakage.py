@@ -163,6 +163,15 @@ def test_contradictions_are_counted_by_input():
     assert {example[:2] for example in found.examples} == {("r0", "r1"), ("r20", "r170")}
 
 
+def test_labels_that_are_missing_contradict_nothing():
+    records = [dataclasses.replace(one, target={"a": 1, "b": None}) for one in clean()]
+    change(records, 1, input=records[0].input, target={"a": None, "b": 0})
+    change(records, 9, input=records[8].input, target={"a": 0, "b": 1})
+    found = leak(examine(records, kind="multilabel"), "contradictions")
+    assert found.count == 1
+    assert found.examples[0][:2] == ("r8", "r9")
+
+
 def test_measured_values_may_differ_in_repeats():
     records = [dataclasses.replace(r, target=float(i)) for i, r in enumerate(clean())]
     change(records, 1, input=records[0].input)

@@ -12,6 +12,7 @@ import jsonschema
 import numpy as np
 import pytest
 
+from scizoo import plugins
 from scizoo.data.records import Dataset, Record
 from scizoo.domain import Domain
 from scizoo.errors import ConfigError
@@ -32,7 +33,7 @@ from scizoo.evaluation.findings import (
 )
 from scizoo.evaluation.outputs import Outputs
 from scizoo.evaluation.report.render import schema, write_report
-from scizoo.jobs import reporting
+from scizoo.jobs import facts
 from scizoo.jobs.reporting import Report, check_subgroups
 
 QUICK = Settings(resamples=100)
@@ -237,9 +238,9 @@ class Draws:
 @pytest.fixture
 def report(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Report:
     domain = Domain("toy", "Toys", "scizoo_toy", picture="scizoo_toy.draw", disclaimer="Not for patients.")
-    monkeypatch.setattr(reporting.plugins, "domains", lambda: {"toy": domain})
+    monkeypatch.setattr(plugins, "domains", lambda: {"toy": domain})
     draws = Draws()
-    monkeypatch.setattr(reporting, "get_class", lambda dotted, key: draws)
+    monkeypatch.setattr(facts, "get_class", lambda dotted, key: draws)
     (tmp_path / "command.txt").write_text("scizoo compare toy/words data.path=/home/someone/x.csv\n")
     return Report(
         cfg={

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from scizoo.errors import ConfigError, DataError
-from scizoo.models.generation import _draw, generate
+from scizoo.models.generation import draw_tokens, generate
 from scizoo.models.masking import split_treatment
 from scizoo.models.objectives import CausalLM, MaskedLM, SpanMaskedLM
 from scizoo.models.scoring import masked_log_probabilities, score_tokens
@@ -346,10 +346,10 @@ def test_generation_obeys_its_settings():
 
 def test_top_p_keeps_the_likeliest_that_reach_it():
     logits = torch.tensor([[0.5, 0.3, 0.15, 0.05]]).log().repeat(2000, 1)
-    drawn = _draw(logits, 1.0, None, 0.6, seeded(0)).bincount(minlength=4)
+    drawn = draw_tokens(logits, top_p=0.6, generator=seeded(0)).bincount(minlength=4)
     assert drawn[2] == drawn[3] == 0 and abs(int(drawn[0]) / 2000 - 0.625) < 0.04
-    assert (_draw(logits, 1.0, None, 1e-6, seeded(0)) == 0).all()
-    tied = _draw(torch.zeros(2000, 4), 1.0, 2, None, seeded(0))
+    assert (draw_tokens(logits, top_p=1e-6, generator=seeded(0)) == 0).all()
+    tied = draw_tokens(torch.zeros(2000, 4), top_k=2, generator=seeded(0))
     assert len(set(tied.tolist())) == 2
 
 

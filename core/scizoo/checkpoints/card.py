@@ -69,6 +69,10 @@ class Figure:
             raise CheckpointError(
                 f"The figure '{self.metric}' on {self.data} is {self.value}.", expected="a finite number"
             )
+        for name in ("interval", "baseline_interval", "scratch_interval"):
+            ends = getattr(self, name)
+            if ends is not None and not all(map(math.isfinite, ends)):
+                object.__setattr__(self, name, None)  # one group of records alone gives none
 
 
 @dataclass(frozen=True)

@@ -45,8 +45,8 @@ class EncodedDataset:
     Raises
     ------
     DataError
-        When a record is longer than the context and ``context.long_records`` is "refuse", or when a
-        record has no token at all.
+        When a record is longer than the context and must not be cut into windows (``context.long_records``
+        is "refuse", or the tokenizer's rows are whole), or when a record has no token at all.
     ConfigError
         When the context asks for special tokens that the tokenizer does not have.
     """
@@ -58,6 +58,7 @@ class EncodedDataset:
         self._cls_id: int | None = getattr(tokenizer, "cls_id", None)
         self._sep_id: int | None = getattr(tokenizer, "sep_id", None)
         self._pad_id: int = getattr(tokenizer, "pad_id", 0)
+        self._whole: bool = tokenizer.whole
         for wanted, has, name in (
             (context.add_cls, self._cls_id, "add_cls"),
             (context.add_sep, self._sep_id, "add_sep"),
@@ -78,7 +79,7 @@ class EncodedDataset:
                 f"{self._named(empty[0])} gives no token at all.",
                 remedy="remove the record, or choose a tokenizer that can encode it.",
             )
-        if self.context.long_records != "refuse":
+        if self.context.long_records != "refuse" and not self._whole:
             return
         long = np.flatnonzero(lengths > self.context.payload)
         if len(long):
@@ -88,7 +89,9 @@ class EncodedDataset:
                 f"{self._named(long[0])} has {lengths[long[0]]} tokens; that exceeds the "
                 f"context of {self.context.payload}{others}.",
                 expected=f"at most {self.context.payload} tokens besides special ones",
-                remedy="set context.long_records=window, or raise context.max_length.",
+                remedy="raise context.max_length, or leave the record out; it cannot be cut into windows."
+                if self._whole
+                else "set context.long_records=window, or raise context.max_length.",
             )
 
     def _named(self, row: int) -> str:
@@ -185,6 +188,7 @@ class _Ids:
 
     def __init__(self, dataset: EncodedDataset):
         self.main_input: str = dataset.main_input
+        self.whole = dataset._whole
         self.cls_id, self.sep_id, self.pad_id = dataset._cls_id, dataset._sep_id, dataset._pad_id
 
 

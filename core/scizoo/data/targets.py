@@ -506,8 +506,18 @@ def input_key(value: Any) -> Hashable:
     return repr(value)
 
 
+def known_labels(target: Any) -> dict[str, str]:
+    """Give a target as texts that can be compared: one for each label of a mapping that is not missing.
+
+    Two targets contradict each other when they differ in a label that both have.
+    """
+    if isinstance(target, Mapping):
+        return {str(label): _label(value) for label, value in target.items() if not is_missing(value)}
+    return {"": repr(target)}
+
+
 def check_contradictions(records: Iterable[Record], key: Callable[[Any], Hashable] = input_key) -> None:
-    """Refuse equal inputs that have different labels.
+    """Refuse equal inputs that have different labels; of several labels, those that both records have count.
 
     Parameters
     ----------
@@ -520,15 +530,16 @@ def check_contradictions(records: Iterable[Record], key: Callable[[Any], Hashabl
     DataError
         Naming two such records, their labels, and how many inputs contradict themselves.
     """
-    first: dict[Hashable, tuple[str, str]] = {}
+    first: dict[tuple[Hashable, str], tuple[str, str, str]] = {}
     pair: tuple[str, str, str, str] | None = None
     contradicted: set[Hashable] = set()
     for record, name in ((r, record_names([r])[0]) for r in records):
-        content, label = key(record.input), repr(record.target)
-        known, other = first.setdefault(content, (label, name))
-        if known != label:
-            contradicted.add(content)
-            pair = pair or (other, known, name, label)
+        content, whole = key(record.input), repr(record.target)
+        for label, value in known_labels(record.target).items():
+            known, other, theirs = first.setdefault((content, label), (value, name, whole))
+            if known != value:
+                contradicted.add(content)
+                pair = pair or (other, theirs, name, whole)
     if pair is None:
         return
     more = f" ({len(contradicted)} inputs contradict themselves.)" if len(contradicted) > 1 else ""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -33,6 +33,35 @@ TARGETS: dict[str, type[TargetEncoder]] = {
     encoder.kind: encoder
     for encoder in (ClassTarget, MultiLabelTarget, RealTarget, TokenTarget, FutureTarget)
 }
+#: The kind of task without labels, whose records are what a model shall write more of.
+GENERATION = "generation"
+
+
+class NoTarget(TargetEncoder):
+    """Stands where a task has no labels: there is nothing to learn and nothing to encode."""
+
+    kind = GENERATION
+    discrete = False
+
+    def fit(self, targets: Sequence[Any], names: Sequence[str] | None = None) -> None:
+        """Learn nothing."""
+
+    def encode(self, targets: Sequence[Any], names: Sequence[str] | None = None) -> np.ndarray:
+        """Give a row without columns for each record."""
+        return np.empty((len(targets), 0))
+
+    def decode(self, values: np.ndarray) -> Any:
+        """Give the values back."""
+        return values
+
+    @property
+    def outputs(self) -> int:
+        """No number is predicted."""
+        return 0
+
+    def state(self) -> dict[str, Any]:
+        """Give no state."""
+        return {}
 
 
 @dataclass(frozen=True)
@@ -174,8 +203,10 @@ def make_target(kind: str) -> TargetEncoder:
     ConfigError
         When no task is of this kind.
     """
+    if kind == GENERATION:
+        return NoTarget()
     if kind not in TARGETS:
-        raise ConfigError(f"task.kind={kind} is unknown: {did_you_mean(kind, TARGETS)}")
+        raise ConfigError(f"task.kind={kind} is unknown: {did_you_mean(kind, [*TARGETS, GENERATION])}")
     return TARGETS[kind]()
 
 

@@ -25,6 +25,8 @@ class Tokenizer(ABC):
 
     #: The key of ``encode`` whose row lengths count as the length of an example.
     main_input: ClassVar[str] = "input_ids"
+    #: Whether a row must not be cut into windows, because its positions name each other.
+    whole: ClassVar[bool] = False
 
     @abstractmethod
     def encode(self, inputs: Sequence[Any]) -> dict[str, Ragged]:

@@ -11,7 +11,8 @@ import numpy as np
 from scizoo.config import instantiate
 from scizoo.data.records import Record
 from scizoo.data.splits import PARTS, Split
-from scizoo.data.task import TaskData
+from scizoo.data.targets import known_labels
+from scizoo.data.task import GENERATION, TaskData
 from scizoo.evaluation.leaks import KINDS, TOLERANCES, Audit, AuditSettings, Leak, LeakageError
 from scizoo.evaluation.shortcuts import columns_of, names_groups, shortcuts
 from scizoo.evaluation.similarity import ExactSimilarity, MinHashTextSimilarity, Similarity
@@ -231,6 +232,8 @@ class _Auditor:
         name = "contradictions"
         if kind in ("regression", "forecast"):
             return self.unmeasured(name, "targets are measured values, which may differ in repeats")
+        if kind == GENERATION:
+            return self.unmeasured(name, "records to generate have no targets")
         from scipy.sparse import coo_array
         from scipy.sparse.csgraph import connected_components
 
@@ -245,7 +248,7 @@ class _Auditor:
         labels = [_label(record.target) for record in records]
         found: dict[int, tuple[Any, ...]] = {}
         for i, j in pairs.tolist():
-            if labels[i] != labels[j]:
+            if any(labels[j].get(name, value) != value for name, value in labels[i].items()):
                 found.setdefault(int(member[i]), (records[i].id, records[j].id, 1.0))
         return self.leak(name, len(found), int(inputs), examples=list(found.values()))
 
@@ -300,8 +303,8 @@ class _Auditor:
         return found
 
 
-def _label(target: Any) -> Any:
-    """Name a target by its content; the words for a long array leave numbers out."""
+def _label(target: Any) -> dict[str, Any]:
+    """Name what is known of a target by its content; the words for a long array leave numbers out."""
     if isinstance(target, np.ndarray):
-        return target.shape, target.tobytes()
-    return repr(target)
+        return {"": (target.shape, target.tobytes())}
+    return dict(known_labels(target))

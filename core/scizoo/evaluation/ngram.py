@@ -27,6 +27,20 @@ class _Level:
         mixed = (counts + distinct * lower) / np.maximum(self.totals[rows] + distinct, 1)
         return np.where(known & (distinct > 0), mixed, lower)
 
+    def distribution(self, contexts: np.ndarray, lower: np.ndarray) -> np.ndarray:
+        """Interpolate the distributions (N, V) of the level below with the counts after each context."""
+        rows = np.where(contexts >= 0, contexts, 0)
+        starts = np.searchsorted(self.pairs, rows * self.vocab_size)
+        ends = np.searchsorted(self.pairs, (rows + 1) * self.vocab_size)
+        sizes = np.where(contexts >= 0, ends - starts, 0)
+        owners = np.repeat(np.arange(len(rows)), sizes)
+        places = np.arange(sizes.sum()) - np.repeat(np.cumsum(sizes) - sizes, sizes) + starts[owners]
+        distinct = sizes.astype(float)
+        mixed = distinct[:, None] * lower
+        mixed[owners, self.pairs[places] % self.vocab_size] += self.pair_counts[places]
+        total = np.bincount(owners, weights=self.pair_counts[places], minlength=len(rows)) + distinct
+        return np.where(sizes[:, None] > 0, mixed / np.maximum(total, 1)[:, None], lower)
+
 
 def _count(keys: np.ndarray, counts: np.ndarray, wanted: np.ndarray) -> np.ndarray:
     if not len(keys):
@@ -86,6 +100,38 @@ class NGramModel:
             contexts = _look_up(table, self._keys(contexts, tokens, starts, depth))
             probability = self._levels[depth].probability(contexts, tokens, probability)
         return np.log(probability)
+
+    def truncated(self, order: int) -> NGramModel:
+        """Give the fitted model of a lower order; it shares the counts of this one."""
+        if not 1 <= order <= self.order:
+            raise ValueError("order must lie between 1 and that of the fitted model")
+        model = NGramModel(order, self.vocab_size)
+        model._contexts, model._levels = self._contexts[: order - 1], self._levels[:order]
+        return model
+
+    def next_token(self, histories: np.ndarray) -> np.ndarray:
+        """Distribution of the token after each history.
+
+        Parameters
+        ----------
+        histories : ndarray of int, shape (N, L)
+            Rows of ids from their beginning on.
+
+        Returns
+        -------
+        ndarray of float64, shape (N, vocab_size)
+        """
+        histories = np.asarray(histories, dtype=np.int64)
+        contexts = np.zeros(len(histories), dtype=np.int64)
+        uniform = np.full((len(histories), self.vocab_size), 1.0 / self.vocab_size)
+        probability = self._levels[0].distribution(contexts, uniform)
+        for depth, table in enumerate(self._contexts, start=1):
+            if depth > histories.shape[1]:
+                break
+            keys = np.where(contexts >= 0, contexts * self.vocab_size + histories[:, -depth], -1)
+            contexts = np.where(keys >= 0, _look_up(table, keys), -1)
+            probability = self._levels[depth].distribution(contexts, probability)
+        return probability
 
     def bits_per_token(self, rows: Iterable[Sequence[int] | np.ndarray]) -> float:
         """Mean of -log2 p over all tokens."""

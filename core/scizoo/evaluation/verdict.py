@@ -35,8 +35,7 @@ class BudgetComparison:
         Positive where the first is better.
     role : str
         Of the second: ``"baseline"``, ``"floor"`` or ``"scratch"``.
-    metric : str
-        Name of the metric.
+    metric : str or Metric
     first_role : str
         ``"pretrained"``, or ``"scratch"`` where no contender is pre-trained.
     unit : str
@@ -48,7 +47,7 @@ class BudgetComparison:
     second: str
     paired: PairedResult
     role: str = "baseline"
-    metric: str = "mcc"
+    metric: str | Metric = "mcc"
     first_role: str = "pretrained"
     unit: str = "label"
 
@@ -336,7 +335,7 @@ def _evidence(one: _Finding, total: int | None) -> dict[str, Any]:
         "second": given.second,
         "role": given.role,
         "outcome": one.outcome,
-        "metric": given.metric,
+        "metric": _metric(one).name,
         "adjusted_p_value": one.adjusted_p,
         "compared": one.family,
         **paired.to_dict(),

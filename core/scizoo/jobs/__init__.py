@@ -18,5 +18,6 @@ JOBS = {
     "evaluate": "judge a fine-tuned checkpoint on a task",
     "predict": "predictions of a checkpoint for new records",
     "embed": "one vector for each record",
+    "generate": "new records from a causal language model, with or without a prompt",
     "compare": "is pre-training worth it? pre-trained, from scratch and baseline side by side",
 }

@@ -23,7 +23,8 @@ from scizoo.evaluation.study import Study, check_networks, entrants, run_study
 from scizoo.evaluation.table import Row, rich_table
 from scizoo.evaluation.workers import limited_threads, plan
 from scizoo.files import atomic_path, cache_dir, write_json
-from scizoo.jobs.finetune import describe
+from scizoo.jobs.facts import describe
+from scizoo.jobs.kinds import need_labels
 from scizoo.jobs.reporting import Report, audit, check_subgroups
 
 if TYPE_CHECKING:
@@ -54,6 +55,7 @@ def run(cfg: DictConfig, run_dir: Path) -> dict[str, Any]:
         When cells failed, after the report of the others was written.
     """
     settings = to_plain(cfg)
+    need_labels(settings, "compare")
     everyone = entrants(settings)  # what is wrong in the config shows before the data are read
     data = read_task(settings, run_dir)
     describe(data)

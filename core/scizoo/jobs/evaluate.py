@@ -28,6 +28,7 @@ from scizoo.evaluation.outputs import Outputs, meta_columns
 from scizoo.evaluation.report.render import write_report
 from scizoo.evaluation.table import Row, rich_table
 from scizoo.files import cache_dir, write_json
+from scizoo.jobs.kinds import need_labels
 from scizoo.jobs.predict import open_model
 from scizoo.jobs.reporting import Report
 
@@ -58,6 +59,7 @@ def run(cfg: DictConfig, run_dir: Path) -> dict[str, Any]:
         The metrics.
     """
     plain = to_plain(cfg)
+    need_labels(plain, "evaluate")
     model = open_model(plain)
     if model.checkpoint.target is None and model.kind != "forecast":
         raise ConfigError(

@@ -23,7 +23,10 @@ from scizoo.evaluation.report.render import write_report
 from scizoo.evaluation.table import Row, rich_table
 from scizoo.evaluation.uncertainty import FEW, fit_uncertainty
 from scizoo.files import atomic_path, cache_dir, write_json
+from scizoo.jobs import generation
 from scizoo.jobs.cards import make_card, reference_inputs
+from scizoo.jobs.facts import describe
+from scizoo.jobs.kinds import is_generation
 from scizoo.jobs.pretrain import training_data
 from scizoo.jobs.reporting import Report, audit, check_subgroups
 from scizoo.models.forecast_heads import RollOutHead
@@ -51,6 +54,8 @@ def run(cfg: DictConfig, run_dir: Path) -> dict[str, Any]:
         The main metric of each contender on test, and on validation under ``objective``.
     """
     plain = to_plain(cfg)
+    if is_generation(plain):
+        return generation.run(plain, run_dir)
     data = read_task(plain, run_dir)
     describe(data)
     check_subgroups(plain, data.part("test"))
@@ -85,15 +90,6 @@ def run(cfg: DictConfig, run_dir: Path) -> dict[str, Any]:
     show(results, scores, arena.metric, str(plain["task"]["name"]))
     summary = {f"test/{key}": found[arena.metric].value for key, found in scores.items()}
     return {**summary, "objective": estimate(arena.metric, main.validation, resamples=2).value}
-
-
-def describe(data: TaskData) -> None:
-    """Say what was read and how it was split."""
-    counts = data.counts()
-    parts = ", ".join(
-        f"{part} {count['records']:,} records of {count['groups']:,} groups" for part, count in counts.items()
-    )
-    log.info("%s: %s (split %s)", data.dataset.name, parts, data.split.method)
 
 
 def judge(

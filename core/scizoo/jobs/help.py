@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 from scizoo import plugins
 from scizoo.catalogue import describe, entries
 from scizoo.errors import ConfigError, did_you_mean
+from scizoo.jobs import JOBS, PLAIN
+from scizoo.jobs.naming import TAKES_CHECKPOINT, is_checkpoint
 from scizoo.overrides import group_of
 
 if TYPE_CHECKING:
@@ -29,6 +31,7 @@ _MAIN = (
     "seed",
     "run_dir",
 )
+_GENERATED = ("checkpoint", "prompt", "samples", "data", "seed", "output", "run_dir")
 _CHOICES = (
     "adapt",
     "backbone",
@@ -77,8 +80,6 @@ def print_help(command: Command) -> None:
     ConfigError
         When it names a task or recipe that does not exist.
     """
-    from scizoo.jobs import PLAIN
-
     if command.verb is None:
         print(_top())
     elif command.verb in PLAIN:
@@ -95,8 +96,6 @@ def _table(rows: list[tuple[str, str]], indent: str = "  ") -> list[str]:
 
 
 def _top() -> str:
-    from scizoo.jobs import JOBS, PLAIN
-
     example = next(iter(plugins.options("task")), "DOMAIN/TASK")
     return "\n".join(
         [
@@ -123,18 +122,23 @@ def _top() -> str:
 
 
 def _verb(verb: str) -> str:
-    from scizoo.jobs import JOBS
-
     group = group_of(verb)
-    known = [(entry.name, entry.summary) for entry in entries(group)]
+    known = [(entry.name, entry.summary) for entry in entries(group) if _fits(verb, entry.kind)]
+    subject = "TASK|CHECKPOINT" if verb in TAKES_CHECKPOINT else "NAME"
+    also = [
+        "",
+        "in place of a task: a checkpoint by its name, folder or URL; then nothing but the samples, the",
+        "prompt and the seed is set.",
+    ]
     return "\n".join(
         [
             f"scizoo {verb}: {JOBS[verb]}",
             "",
-            f"usage: scizoo {verb} NAME [key=value ...] [-m] [--debug] [--config-dir FOLDER]",
+            f"usage: scizoo {verb} {subject} [key=value ...] [-m] [--debug] [--config-dir FOLDER]",
             "",
             f"names ({group}s):",
-            *(_table(known) or ["  none: no domain is installed"]),
+            *(_table(known) or ["  none" if plugins.options(group) else "  none: no domain is installed"]),
+            *(also if verb in TAKES_CHECKPOINT else []),
             "",
             "choices (GROUP=OPTION):",
             *_table([(name, ", ".join(plugins.options(name))) for name in _CHOICES if plugins.options(name)]),
@@ -152,18 +156,28 @@ def _named(verb: str, name: str) -> str:
 
     group = group_of(verb)
     files = plugins.option_files(group)
+    if is_checkpoint(verb, name):
+        cfg = compose(verb, None, [f"checkpoint={name}"])
+        return _settings(f"scizoo {verb} {name}: {JOBS[verb]}", cfg, _GENERATED, None)
     if name not in files:
         raise ConfigError(f"there is no {group} '{name}': {did_you_mean(name, files)}")
     entry = describe(group, name, files[name])
     cfg = compose(verb, name)
+    writes = verb == "generate" or cfg.task.get("kind") == "generation" if "task" in cfg else False
+    keys = _GENERATED if verb == "generate" else (*_MAIN[:2], "samples", *_MAIN[2:]) if writes else _MAIN
+    return _settings(f"scizoo {verb} {name}: {entry.summary}", cfg, keys, name)
+
+
+def _settings(title: str, cfg: Any, keys: tuple[str, ...], name: str | None) -> str:
+    """List the settings of a config, and where there is more."""
     rows: list[tuple[str, str]] = []
-    for key in _MAIN:
+    for key in keys:
         section, _, rest = key.partition(".")
         node: Any = cfg._get_node(section)
         rows += _flat(key, node._get_node(rest) if rest else node)
     return "\n".join(
         [
-            f"scizoo {verb} {name}: {entry.summary}",
+            title,
             "",
             "main settings and their defaults (??? must be given):",
             *_table(rows),
@@ -171,10 +185,17 @@ def _named(verb: str, name: str) -> str:
             "choices (GROUP=OPTION):",
             *_table([(word, ", ".join(plugins.options(word))) for word in _CHOICES if plugins.options(word)]),
             "",
-            f"all settings: scizoo config show {name}",
-            f"an own copy:  scizoo config copy {name} FOLDER",
+            *([f"all settings: scizoo config show {name}"] if name else []),
+            *([f"an own copy:  scizoo config copy {name} FOLDER"] if name else []),
         ]
     )
+
+
+def _fits(verb: str, kind: str) -> bool:
+    """Whether a verb takes tasks of a kind."""
+    if verb == "generate":
+        return kind == "generation"
+    return kind != "generation" or verb not in ("compare", "evaluate", "predict")
 
 
 def _flat(prefix: str, node: Any) -> list[tuple[str, str]]:

@@ -13,6 +13,7 @@ from scizoo.data.task import open_dataset, read_records
 from scizoo.errors import ConfigError
 from scizoo.evaluation.uncertainty import check_coverage, highest_coverage
 from scizoo.files import atomic_path
+from scizoo.jobs.kinds import need_labels
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -44,6 +45,7 @@ def run(cfg: DictConfig, run_dir: Path) -> dict[str, Any]:
         How many rows were written, and where.
     """
     plain = to_plain(cfg)
+    need_labels(plain, "predict")
     coverage = plain.get("coverage")
     if coverage is not None:  # before anything is loaded
         check_coverage(coverage)

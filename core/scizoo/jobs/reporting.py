@@ -2,19 +2,13 @@
 
 from __future__ import annotations
 
-import base64
-import io
 import logging
-import platform
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from scizoo import plugins
-from scizoo.checkpoints.manifest import portable, portable_text
-from scizoo.config import get_class, instantiate
+from scizoo.config import instantiate
 from scizoo.data.records import Dataset, Record
 from scizoo.data.task import TaskData
 from scizoo.errors import ConfigError, did_you_mean
@@ -41,10 +35,9 @@ from scizoo.evaluation.plain import plain
 from scizoo.evaluation.table import Row, table_section
 from scizoo.evaluation.verdict import Verdict, headlines, verdict
 from scizoo.files import cache_dir
+from scizoo.jobs.facts import data_section, domain_of, draw_pictures, reproduce_section
 
 log = logging.getLogger(__name__)
-
-_VERSIONED = ("scizoo", "torch", "lightning", "transformers", "peft", "scikit-learn", "numpy", "optuna")
 
 
 @dataclass
@@ -117,13 +110,15 @@ class Report:
         coverage = conformal_coverage(main, settings)
         by_id = {record.id: record for record in self.records}
         mistakes = worst_mistakes(main, by_id, int(group.get("mistakes") or 6))
-        self._draw(mistakes, by_id)
+        shown = [(one, by_id[one["id"]], one["predicted"]) for one in mistakes if one["id"] in by_id]
+        domain = domain_of(self.cfg)
+        draw_pictures(domain, shown)
         return plain(
             {
                 "format_version": 1,
                 "verb": self.verb,
                 "task": self._task(),
-                "data": self._data(),
+                "data": data_section(self.dataset, self.split, self.parts, self.fingerprint),
                 "main": {"name": main.title, "labels": main.labels, "seeds": main.seeds},
                 "verdict": self._verdict(),
                 "table": table_section(self.rows, metrics),
@@ -140,9 +135,11 @@ class Report:
                 "mistakes": mistakes,
                 "cost": cost_section(self.judged),
                 "tuning": self._tuning(),
-                "reproduce": self._reproduce(),
+                "reproduce": reproduce_section(
+                    self.cfg, self.run_dir, {seed for one in self.judged for seed in one.seeds}
+                ),
                 "failed": list(self.failed),
-                "disclaimer": self._domain.disclaimer if self._domain else None,
+                "disclaimer": domain.disclaimer if domain else None,
             }
         )
 
@@ -153,11 +150,6 @@ class Report:
         train = dict(self.parts.get("train") or {})
         return verdict(headlines(self.compared, self.metric), total=train.get("records"))
 
-    @property
-    def _domain(self) -> Any:
-        task = dict(self.cfg.get("task") or {})
-        return plugins.domains().get(str(task.get("domain") or "").partition("/")[0])
-
     def _task(self) -> dict[str, Any]:
         task = dict(self.cfg.get("task") or {})
         metric = get_metric(self.metric)
@@ -167,18 +159,6 @@ class Report:
             "domain": task.get("domain"),
             "kind": self.judged[0].test[0].kind,
             "metric": {"name": metric.name, "title": metric.title, "direction": metric.direction},
-        }
-
-    def _data(self) -> dict[str, Any]:
-        terms = self.dataset.licence
-        return {
-            "name": portable(self.dataset.name),
-            "licence": terms.name,
-            "citation": self.dataset.citation,
-            "split": self.split,
-            "parts": self.parts,
-            "fingerprint": self.fingerprint,
-            "rejected": len(self.dataset.rejections.rejected),
         }
 
     def _tuning(self) -> dict[str, Any]:
@@ -199,33 +179,6 @@ class Report:
                 if one.search is not None
             ],
         }
-
-    def _reproduce(self) -> dict[str, Any]:
-        command = self.run_dir / "command.txt"
-        words = command.read_text(encoding="utf-8").strip() if command.exists() else ""
-        domain = str((self.cfg.get("task") or {}).get("domain") or "")
-        return {
-            "command": portable_text(words),
-            "seeds": sorted({seed for one in self.judged for seed in one.seeds}),
-            "versions": _versions() | ({f"scizoo-{domain}": plugins.version(domain)} if domain else {}),
-            "machine": f"{platform.system()} {platform.machine()}, Python {platform.python_version()}",
-            "config": portable({key: value for key, value in self.cfg.items() if value is not None}),
-        }
-
-    def _draw(self, mistakes: list[dict[str, Any]], records: Mapping[str, Record]) -> None:
-        """Let the domain draw each mistake; a picture that fails does not lose the report."""
-        domain = self._domain
-        if domain is None or not domain.picture:
-            return
-        draw = get_class(domain.picture, key=f"the picture of {domain.name}")
-        for mistake in mistakes:
-            record = records.get(mistake["id"])
-            if record is None:
-                continue
-            try:
-                mistake["picture"] = picture(draw, record, mistake["predicted"])
-            except Exception as error:  # a plugin's drawing may fail in any way
-                log.warning("record '%s' could not be drawn: %s: %s", record.id, type(error).__name__, error)
 
 
 def audit(
@@ -279,39 +232,3 @@ def check_subgroups(cfg: Mapping[str, Any], records: Sequence[Record]) -> None:
         if name not in columns:
             near = did_you_mean(str(name), columns)
             raise ConfigError(f"evaluation.subgroups: the records have no column '{name}'; {near}")
-
-
-def picture(draw: Any, record: Record, prediction: Any) -> str:
-    """Draw a record as a data URI of a PNG file.
-
-    Parameters
-    ----------
-    draw : callable
-        ``draw(axes, record, prediction)`` of a domain.
-    record : Record
-    prediction : Any
-        In words or as a number; of a forecast a mapping with ``median`` [H], ``quantiles`` [H][Q] and
-        ``levels``.
-
-    Returns
-    -------
-    str
-        ``data:image/png;base64,...``.
-    """
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(5, 2.4), layout="constrained")
-    draw(figure.subplots(), record, prediction)
-    stream = io.BytesIO()
-    figure.savefig(stream, format="png", dpi=110, metadata={"Software": None})
-    return "data:image/png;base64," + base64.b64encode(stream.getvalue()).decode("ascii")
-
-
-def _versions() -> dict[str, str]:
-    found = {}
-    for name in _VERSIONED:
-        try:
-            found[name] = version(name)
-        except PackageNotFoundError:
-            continue
-    return found

@@ -21,6 +21,7 @@ from scizoo import plugins
 from scizoo.config import check_allowed, targets, to_plain
 from scizoo.errors import ConfigError, ScizooError
 from scizoo.files import machine_fault, machine_faults, write_json, write_text
+from scizoo.jobs.naming import is_checkpoint, short_name
 from scizoo.overrides import Overrides, group_of
 
 if TYPE_CHECKING:
@@ -46,9 +47,17 @@ def main(command: Command) -> int:
     """
     verb = str(command.verb)
     sweep = "--multirun" in command.flags
-    overrides = Overrides.parse(verb, command.name(), command.overrides, sweep=sweep)
-    named = overrides.name is not None or (
-        sweep and any(o.key_or_group == group_of(verb) for o in overrides.parsed)
+    name, words = command.name(), list(command.overrides)
+    checkpoint = is_checkpoint(verb, name)
+    if checkpoint:
+        if any(word.partition("=")[0] == "checkpoint" for word in words):
+            raise ConfigError(f"the checkpoint is named twice: '{name}' and in {' '.join(words)}.")
+        words = [f"checkpoint={name}", *words]
+    overrides = Overrides.parse(verb, None if checkpoint else name, words, sweep=sweep)
+    named = (
+        checkpoint
+        or overrides.name is not None
+        or (sweep and any(o.key_or_group == group_of(verb) for o in overrides.parsed))
     )
     if not named:
         group = group_of(verb)
@@ -62,8 +71,9 @@ def main(command: Command) -> int:
         folder = _sweep(verb, cfg, overrides, command)
     else:
         check(cfg)
-        folder = new_run_dir(cfg.get("run_dir"), verb, str(overrides.name))
-        arguments = [verb, str(overrides.name), *command.overrides]
+        title = str(name) if checkpoint else str(overrides.name)
+        folder = new_run_dir(cfg.get("run_dir"), verb, short_name(title) if checkpoint else title)
+        arguments = [verb, title, *command.overrides]
         execute(verb, cfg, folder, [*arguments, *_conf_flags(command)])
     if rank() == 0:
         print(folder)

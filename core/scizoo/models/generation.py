@@ -31,6 +31,7 @@ def generate(
     forbidden: Sequence[int] = (),
     attention_mask: Tensor | None = None,
     generator: torch.Generator | None = None,
+    draws: Tensor | None = None,
     logits_processor: LogitsProcessor | None = None,
     use_cache: bool = True,
 ) -> Tensor:
@@ -60,6 +61,9 @@ def generate(
         ``[B, P]``, 0 at padding.
     generator : torch.Generator, optional
         Of the device of the prompts, or of the CPU; the same state gives the same tokens.
+    draws : Tensor, optional
+        ``[B, max_new_tokens]`` in [0, 1): the random numbers themselves, in place of a generator, so that a
+        row does not depend on which others are in its batch.
     logits_processor : callable, optional
         Changes the scores before temperature and cuts.
     use_cache : bool
@@ -90,7 +94,7 @@ def generate(
     banned = torch.tensor(list(forbidden), dtype=torch.long, device=ids.device)
     cache: Any = None
     cached = use_cache and backbone.supports_cache
-    for _ in range(max_new_tokens):
+    for place in range(max_new_tokens):
         positions = (mask.long().cumsum(dim=1) - 1).clamp(min=0)
         batch = {"input_ids": ids, "attention_mask": mask, "position_ids": positions}
         if cached:
@@ -103,7 +107,10 @@ def generate(
         if logits_processor is not None:
             logits = logits_processor(ids, logits)
         logits[:, banned] = -torch.inf
-        chosen = _draw(logits, temperature, top_k, top_p, generator)
+        numbers = None if draws is None else draws[:, place].to(logits.device)
+        chosen = draw_tokens(
+            logits, temperature=temperature, top_k=top_k, top_p=top_p, generator=generator, numbers=numbers
+        )
         chosen = chosen.masked_fill(ended, pad_id)
         ids = torch.cat([ids, chosen[:, None].to(ids.dtype)], dim=1)
         mask = torch.cat([mask, (~ended)[:, None].to(mask.dtype)], dim=1)
@@ -114,14 +121,31 @@ def generate(
     return ids
 
 
-def _draw(
+def draw_tokens(
     logits: Tensor,
-    temperature: float,
-    top_k: int | None,
-    top_p: float | None,
-    generator: torch.Generator | None,
+    *,
+    temperature: float = 1.0,
+    top_k: int | None = None,
+    top_p: float | None = None,
+    generator: torch.Generator | None = None,
+    numbers: Tensor | None = None,
 ) -> Tensor:
-    """Choose one token a row from ``[B, V]``."""
+    """Choose one token a row.
+
+    Parameters
+    ----------
+    logits : Tensor
+        ``[B, V]``.
+    temperature, top_k, top_p, generator
+        As in :func:`generate`.
+    numbers : Tensor, optional
+        ``[B]`` in [0, 1), in place of the generator's: where each row falls in its distribution.
+
+    Returns
+    -------
+    Tensor
+        ``[B]``.
+    """
     if temperature == 0.0:
         return logits.argmax(dim=-1)
     logits = logits / temperature
@@ -135,6 +159,11 @@ def _draw(
         before = ordered.cumsum(dim=-1) - ordered
         ordered = ordered.masked_fill(before >= top_p, 0.0)
         probabilities = torch.zeros_like(probabilities).scatter(1, order, ordered)
+    if numbers is not None:
+        reached = probabilities.double().cumsum(dim=-1)
+        wanted = (numbers.double() * reached[:, -1])[:, None]
+        # The first token whose cumulated probability passes the number; one without probability never does.
+        return torch.searchsorted(reached, wanted, right=True).squeeze(1).clamp(max=logits.shape[-1] - 1)
     source = probabilities if generator is None else probabilities.to(generator.device)
     return torch.multinomial(source, 1, generator=generator).squeeze(1).to(logits.device)
 

@@ -29,10 +29,11 @@ from scizoo.errors import ConfigError, MachineError, ScizooError
 from scizoo.evaluation.leakage import AuditSettings, audit_task
 from scizoo.jobs.cards import make_card
 from scizoo.jobs.config import check
+from scizoo.jobs.generation import make_scorer
 from scizoo.models.backbones import Backbone
 from scizoo.models.heads import Head
 from scizoo.testing.examples import BadFile, examples_of
-from scizoo.testing.trial import Trial, Workshop, labelled_tasks, of_domains, verb_of
+from scizoo.testing.trial import Trial, Workshop, labelled_tasks, of_domains, verb_of, writing_tasks
 
 # Remarks of libraries on what these tests do on purpose.
 pytestmark = [
@@ -67,7 +68,9 @@ def _cases(fixture: str) -> list[Any] | None:
     if fixture == "tokenizer_option":
         return of_domains("tokenizer", names)
     if fixture == "task":
-        return labelled_tasks(names)
+        return [*labelled_tasks(names), *writing_tasks(names)]
+    if fixture == "writing_task":
+        return writing_tasks(names)
     if fixture == "trainable":
         return [*labelled_tasks(names), *of_domains("recipe", names)]
     if fixture == "bad_file":
@@ -141,6 +144,7 @@ def test_every_config_composes_and_instantiates(option: str, workshop: Workshop)
         _make(AuditSettings.split_from(found.get("audit"))[1])
         made["baselines"] = {key: _make(node) for key, node in (found.get("baselines") or {}).items()}
         _make(found.get("predictor"))
+        _make(found.get("scorer"))
     except ConfigError as error:
         known = name in examples_of(name.partition("/")[0]).own_data
         hint = "" if known else f" (if it needs the user's data, add it to own_data: {error.problem})"
@@ -226,6 +230,20 @@ def test_splits_pass_the_leakage_audit(task: str, workshop: Workshop) -> None:
     except MachineError as error:
         pytest.skip(f"the data of {task} cannot be fetched on this machine: {error}")
     audit_task(data, workshop.config(task)).check()
+
+
+def test_scorers_take_the_fields_own_records_for_valid(writing_task: str, workshop: Workshop) -> None:
+    """Every record that a task reads is valid to its scorer, has one key, and can be written as text."""
+    try:
+        data = workshop.task_data(writing_task)
+    except MachineError as error:
+        pytest.skip(f"the data of {writing_task} cannot be fetched on this machine: {error}")
+    scorer = make_scorer(workshop.config(writing_task))
+    inputs = [record.input for record in data.records[:20]]
+    keys = scorer.keys(inputs)
+    assert None not in keys
+    assert keys == [scorer.key(one) for one in inputs]
+    assert all(isinstance(scorer.text(one), str) and scorer.text(one) for one in inputs)
 
 
 def test_it_overfits_one_batch(trainable: str, workshop: Workshop, tmp_path: Path) -> None:

@@ -23,7 +23,7 @@ from scizoo.data.ragged import Ragged
 from scizoo.data.records import Record
 from scizoo.data.splits import Split
 from scizoo.data.targets import TargetEncoder
-from scizoo.data.task import TARGETS, TaskData, label_budget, open_dataset, read_task
+from scizoo.data.task import GENERATION, TARGETS, TaskData, label_budget, open_dataset, read_task
 from scizoo.models.objectives import build_objective
 from scizoo.testing.examples import Examples, examples_of
 from scizoo.training.build import ModelParts, build_head, build_parts
@@ -308,3 +308,9 @@ def labelled_tasks(domains: Sequence[str]) -> list[str]:
     """List the tasks that a head is trained for."""
     names = of_domains("task", domains)
     return [name for name in names if compose("finetune", name).task.kind in TARGETS]
+
+
+def writing_tasks(domains: Sequence[str]) -> list[str]:
+    """List the tasks for which records are generated."""
+    names = of_domains("task", domains)
+    return [name for name in names if compose("finetune", name).task.kind == GENERATION]

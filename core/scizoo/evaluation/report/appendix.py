@@ -82,6 +82,31 @@ def mistakes(content: Content) -> Part | None:
     return Part("mistakes", "Worst mistakes", lead, tag("div", cards, class_="cards"))
 
 
+def samples(content: Content) -> Part | None:
+    """Show the first records that the main contender wrote."""
+    section = content.get("samples")
+    if not section or not section.get("shown"):
+        return None
+    cards = []
+    for one in section["shown"]:
+        picture = str(one.get("picture") or "")
+        image = None
+        if _PICTURE.fullmatch(picture):  # nothing else may be loaded
+            image = tag("img", src=picture, alt=f"Record {one['id']} as its domain draws it")
+        words = tag("code", tag("bdi", one["text"])) if one.get("text") is not None else "no record"
+        shown = "pre" if "\n" in (one.get("text") or "") else "p"
+        pairs = [
+            ("log-likelihood per token", _said(one.get("log_likelihood_per_token"))),
+            ("ended by itself", None if one.get("finished") is not False else "no"),
+            *((name.replace("_", " "), _said(value)) for name, value in (one.get("figures") or {}).items()),
+        ]
+        name = tag("h3", tag("bdi", one["id"]))
+        cards.append(tag("article", name, image, tag(shown, words), tables.facts(pairs)))
+    count = tables.counted(section.get("count"), "record")
+    lead = f"The first of {count} that {section['name']} wrote, as they were drawn; samples.csv holds all."
+    return Part("samples", "Generated records", lead, tag("div", cards, class_="cards"))
+
+
 def _said(value: Any) -> str:
     if isinstance(value, Mapping):  # a forecast: its median
         return _said(value.get("median"))

@@ -29,6 +29,11 @@ def _results(content: Content) -> Part | None:
     if not body:
         return None
     lead = "Every value is measured on the same test records and stands above its interval."
+    if content.get("samples"):
+        lead = (
+            "NLL (negative log-likelihood, in nats) is measured on the same test records for all, everything "
+            "else on the records that each wrote. Every value stands above its interval."
+        )
     return Part("results", "Results", lead, Markup("".join(body)))
 
 
@@ -193,6 +198,7 @@ _ORDER: tuple[Callable[[Content], Part | None], ...] = (
     _conformal,
     _ood,
     appendix.mistakes,
+    appendix.samples,
     appendix.cost,
     appendix.tuning,
     appendix.data,

@@ -14,6 +14,7 @@ ROLES = {
     "scratch": "from scratch",
     "baseline": "baseline",
     "floor": "floor",
+    "ceiling": "real records",
 }
 
 
@@ -172,7 +173,7 @@ def results(section: Section) -> list[Markup]:
 def _by_metric(rows: Sequence[Section], metrics: Sequence[Section]) -> Markup:
     first = metrics[0]["name"]
     # A floor far below would press all others together; it then stands at the end of the scale.
-    ends = ends_of(row["scores"].get(first) for row in rows if row.get("role") != "floor")
+    ends = ends_of(row["scores"].get(first) for row in rows if row.get("role") not in ("floor", "ceiling"))
     extras = list(dict.fromkeys(name for row in rows for name in row.get("extra") or {}))
     cells = [
         [

@@ -1,0 +1,13 @@
+"""Chemistry for scizoo: molecules as SMILES, SELFIES and graphs."""
+
+from scizoo.domain import Domain
+
+DOMAIN = Domain(
+    name="chemistry",
+    summary="SMILES language models and molecular graph networks, property prediction and generation",
+    package="scizoo_chemistry",
+    formats=("SMILES", "CSV", "Parquet", "SDF", "MOL", "InChI", "extended XYZ"),
+    checkpoints={},
+    picture="scizoo_chemistry.picture.draw",
+    requires=("rdkit", "selfies", "torch_geometric"),
+)

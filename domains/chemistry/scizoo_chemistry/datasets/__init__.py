@@ -1,0 +1,1 @@
+"""Datasets of molecules: the user's own files and the data that packages ship."""

@@ -1,0 +1,1 @@
+"""Graph networks over the atoms of molecules."""

@@ -1,0 +1,99 @@
+"""One molecule drawn for a report, its atoms coloured where a prediction says what each contributed."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from scizoo.data.records import Record
+from scizoo_chemistry.molecules import parse_text, smiles_of
+from scizoo_chemistry.rdkit_log import listening
+
+#: Colours of atoms that raise and lower the prediction, which colour-blind readers can tell apart
+#: (Okabe and Ito 2008).
+RAISES, LOWERS = (0.90, 0.62, 0.0), (0.34, 0.71, 0.91)
+_MOST_ATOMS = 200  # more cannot be told apart on a picture of this size
+_WIDTH, _HEIGHT = 750, 350
+
+
+def draw(axes: Any, record: Record, prediction: Any = None) -> None:
+    """Draw a molecule.
+
+    Parameters
+    ----------
+    axes : matplotlib.axes.Axes
+    record : Record
+        ``input`` is SMILES or a structure with bonds.
+    prediction : Any, optional
+        What was predicted, in words or as a number, for the title; or a mapping of which
+        ``attributions`` holds a number an atom, in the order of the SMILES; the title tells the rest.
+    """
+    attributions: Sequence[float] | None = None
+    if isinstance(prediction, Mapping) and "attributions" in prediction:
+        attributions = prediction["attributions"]
+        rest = {key: value for key, value in prediction.items() if key != "attributions"}
+        prediction = ", ".join(_told(key, value) for key, value in rest.items()) or None
+    axes.set_axis_off()
+    axes.set_title(_title(record, prediction), fontsize=8)
+    mol, reason = parse_text(smiles_of(record.input))
+    if mol is None or mol.GetNumAtoms() > _MOST_ATOMS:
+        words = reason or f"{mol.GetNumAtoms():,} atoms: too many to draw"
+        axes.text(0.5, 0.5, words, ha="center", va="center", fontsize=8, wrap=True, transform=axes.transAxes)
+        return
+    axes.imshow(_image(mol, attributions), interpolation="bilinear")
+
+
+def _told(key: Any, value: Any) -> str:
+    return str(value) if key in ("value", "prediction", "label") else f"{key}: {value}"
+
+
+def _title(record: Record, prediction: Any) -> str:
+    smiles = smiles_of(record.input)
+    title = f"{record.id}   {smiles if len(smiles) <= 70 else smiles[:67] + '...'}"
+    said = []
+    if record.target is not None:
+        said.append(f"true: {record.target}")
+    if prediction is not None:
+        said.append(f"predicted: {prediction}")
+    return "\n".join([title, "   ".join(said)]) if said else title
+
+
+def _image(mol: Any, attributions: Sequence[float] | None) -> np.ndarray:
+    """Draw by RDKit; returns its pixels, shape (height, width, 3 or 4)."""
+    from matplotlib import image
+    from rdkit.Chem.Draw import rdMolDraw2D
+
+    drawer = rdMolDraw2D.MolDraw2DCairo(_WIDTH, _HEIGHT)
+    options = drawer.drawOptions()
+    options.padding = 0.04
+    colours = {} if attributions is None else atom_colours(attributions, mol.GetNumAtoms())
+    with listening():
+        rdMolDraw2D.PrepareAndDrawMolecule(
+            drawer, mol, highlightAtoms=list(colours), highlightAtomColors=colours, highlightBonds=[]
+        )
+    drawer.FinishDrawing()
+    return np.asarray(image.imread(io.BytesIO(drawer.GetDrawingText()), format="png"))
+
+
+def atom_colours(attributions: Sequence[float], atoms: int) -> dict[int, tuple[float, float, float]]:
+    """Return a colour for each atom that matters: orange raises, blue lowers, paler for less.
+
+    Parameters
+    ----------
+    attributions : sequence of float, shape (atoms,)
+        Other lengths colour nothing: they are not of this molecule's atoms.
+    atoms : int
+    """
+    values = np.nan_to_num(np.asarray(attributions, dtype=np.float64).ravel())
+    largest = float(np.abs(values).max(initial=0.0))
+    if len(values) != atoms or largest == 0:
+        return {}
+    found = {}
+    for atom, value in enumerate(values / largest):
+        if abs(value) >= 0.05:
+            full = np.array(RAISES if value > 0 else LOWERS)
+            found[atom] = tuple(float(part) for part in 1 - (1 - full) * abs(value))
+    return found  # type: ignore[return-value]

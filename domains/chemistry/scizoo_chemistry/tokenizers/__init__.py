@@ -1,0 +1,1 @@
+"""Tokenizers of molecules: atom-level SMILES, SELFIES, byte pairs, graphs."""

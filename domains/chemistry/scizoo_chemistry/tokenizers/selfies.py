@@ -1,0 +1,101 @@
+"""SELFIES tokens: any row of the usual ones spells a molecule (Krenn et al. 2020, MLST 1:045024)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, ClassVar
+
+from scizoo.errors import DataError
+from scizoo_chemistry.molecules import canonical_smiles, parse_smiles, smiles_of
+from scizoo_chemistry.tokenizers.bracketed import BracketTokenizer
+
+_ATOMS = (
+    "[C] [=C] [#C] [N] [=N] [#N] [O] [=O] [S] [=S] [#S] [P] [=P] [#P] [F] [Cl] [Br] [I] [B] [=B] [#B] "
+    "[H] [2H] [3H] [N+1] [=N+1] [#N+1] [N-1] [=N-1] [#N-1] [O+1] [=O+1] [#O+1] [O-1] [C+1] [=C+1] "
+    "[#C+1] [C-1] [=C-1] [#C-1] [S+1] [=S+1] [#S+1] [S-1] [=S-1] [#S-1] [P+1] [=P+1] [#P+1] [P-1] "
+    "[=P-1] [#P-1] [B+1] [=B+1] [B-1] [=B-1] [#B-1] [C@H1] [C@@H1] [C@] [C@@] [=C@H1] [N@] [N@@] "
+    "[N@+1] [N@@+1] [S@] [S@@] [S@+1] [S@@+1] [P@] [P@@] [NH1] [=NH1] [NH1+1] [=NH1+1] [NH2+1] "
+    "[=NH2+1] [NH3+1] [NH1-1] [OH1+1] [OH1-1] [CH1-1] [CH2-1] [CH1] [PH1] [/C] [\\C] [/N] [\\N] [/O] "
+    "[\\O] [/S] [\\S] [/F] [\\F] [/Cl] [\\Cl] [/Br] [\\Br] [/I] [\\I] [/N+1] [\\N+1] [/C@H1] "
+    "[\\C@H1] [/C@@H1] "
+    "[\\C@@H1] [/C@] [\\C@] [/C@@] [\\C@@] [/NH1] [\\NH1] [/H] [\\H] [Si] [Se] [=Se] [Se+1] [As] [Sn] "
+    "[Na+1] [K+1] [Li+1] [Ca+2] [Mg+2] [Zn+2] [F-1] [Cl-1] [Br-1] [I-1] [Branch1] [Branch2] [Branch3] "
+    "[=Branch1] [=Branch2] [=Branch3] [#Branch1] [#Branch2] [#Branch3] [Ring1] [Ring2] [Ring3] "
+    "[=Ring1] [=Ring2] [=Ring3] [#Ring1] [#Ring2] [#Ring3] [/\\Ring1] [\\/Ring1] [-/Ring1] [-\\Ring1] "
+    "[/\\Ring2] [\\/Ring2] [-/Ring2] [-\\Ring2]"
+)
+
+
+class SelfiesTokenizer(BracketTokenizer):
+    """SELFIES of each molecule, cut into its symbols; decoding gives canonical SMILES.
+
+    The library ``selfies`` translates each SMILES; the symbols are then cut and looked up for the whole
+    batch. Decoding gives the same molecule in RDKit's canonical spelling, which for canonical input is the
+    input itself. Rare symbols that training did not see are spelled out. Any row of the symbols in
+    ``selfies.get_semantic_robust_alphabet()`` is a molecule; charged halogens and metals, which real data
+    hold too, have no valence there and can make rows that are none.
+
+    Parameters
+    ----------
+    brackets : sequence of str, optional
+        Symbols of the vocabulary.
+    learn : int
+        How many more are at most learnt in training.
+    min_count : int
+        A symbol seen less often in training is not learnt.
+    strict : bool
+        Whether molecules beyond SELFIES' own valences (hypervalent ones) are refused; else they are spelled
+        all the same, and decoding may give a molecule with fewer bonds.
+    """
+
+    BRACKETS: ClassVar[tuple[str, ...]] = tuple(_ATOMS.split())
+
+    def __init__(
+        self,
+        brackets: Sequence[str] | None = None,
+        learn: int = 256,
+        min_count: int = 2,
+        strict: bool = False,
+    ):
+        super().__init__(brackets, learn, min_count)
+        self._strict = strict
+
+    def texts(self, inputs: Sequence[Any]) -> list[str]:
+        """Translate SMILES into SELFIES, one by one.
+
+        Raises
+        ------
+        DataError
+            When SELFIES cannot spell a molecule (wildcards, quadruple bonds), with the library's reason.
+        """
+        import selfies
+
+        found = []
+        for position, input in enumerate(inputs):
+            smiles = smiles_of(input)
+            try:
+                found.append(selfies.encoder(smiles, strict=self._strict))
+            except selfies.EncoderError as error:
+                lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+                why = lines[-1] if lines else "no reason given"
+                raise DataError(
+                    f"Input {position}, '{smiles[:60]}', cannot be spelled in SELFIES: {why}",
+                    expected="a molecule of single, double and triple bonds without wildcards",
+                    remedy="leave it out, or use tokenizer=chemistry/smiles.",
+                ) from error
+        return found
+
+    def decode(self, ids: Sequence[int]) -> str:
+        """Give back the molecule as canonical SMILES; an empty text where the ids spell none."""
+        import selfies
+
+        try:
+            smiles = selfies.decoder(self.text_of(ids))
+        except selfies.DecoderError:  # a bracket spelled out and broken off
+            return ""
+        mol, _ = parse_smiles(smiles)
+        return str(smiles) if mol is None else canonical_smiles(mol)
+
+    def settings(self) -> dict[str, Any]:
+        """Return the symbols and the options."""
+        return {**super().settings(), "strict": self._strict}
