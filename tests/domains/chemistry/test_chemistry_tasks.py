@@ -14,10 +14,12 @@ from scizoo import cli, plugins
 from scizoo.api import load
 from scizoo.checkpoints.format import verify
 from scizoo.config import compose, to_plain
+from scizoo.data.records import Record
 from scizoo.data.task import read_task
 from scizoo.errors import ConfigError, DataError
 from scizoo.evaluation.leakage import audit_task
 from scizoo_chemistry.contract import _molecules
+from scizoo_chemistry.similarity import MoleculeSimilarity
 
 GRAPH = ["checkpoint=null", "tokenizer=chemistry/graph", "backbone=chemistry/dmpnn", "backbone.width=32"]
 QUICK = ["trainer.accelerator=cpu", "callbacks.progress=null", "batching.batch_size=4"]
@@ -135,3 +137,17 @@ def test_every_labelled_task_names_the_fields_baselines():
         expected = {f"FingerprintForest{end}", f"FingerprintBoosting{end}"}
         assert targets == {*expected, "DescriptorRidge" if real else "DescriptorLogistic"}
         assert cfg["audit"]["_target_"].endswith("MoleculeSimilarity")
+
+
+def test_a_thinned_sketch_tells_of_the_corpus_what_it_kept():
+    records = [Record(f"m{number}", one) for number, one in enumerate(smiles())]
+    whole, thin = MoleculeSimilarity(), MoleculeSimilarity(sketch_scale=4)
+    kept = thin.sketch(records[:20])
+    assert set(kept.tolist()) < set(whole.sketch(records[:20]).tolist())
+    found, truth = thin.overlap(kept, records), whole.overlap(whole.sketch(records[:20]), records)
+    known = ~np.isnan(found)
+    assert 0 < known.sum() < len(records)
+    np.testing.assert_array_equal(found[known], truth[known])
+    assert 0 < truth.mean() < 1
+    with pytest.raises(ConfigError, match="sketch_scale"):
+        MoleculeSimilarity(sketch_scale=0)
