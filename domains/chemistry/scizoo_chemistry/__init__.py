@@ -9,5 +9,6 @@ DOMAIN = Domain(
     formats=("SMILES", "CSV", "Parquet", "SDF", "MOL", "InChI", "extended XYZ"),
     checkpoints={},
     picture="scizoo_chemistry.picture.draw",
+    reference="scizoo_chemistry.reference.inputs",
     requires=("rdkit", "selfies", "torch_geometric"),
 )

@@ -52,7 +52,7 @@ def _told(key: Any, value: Any) -> str:
 
 def _title(record: Record, prediction: Any) -> str:
     smiles = smiles_of(record.input)
-    title = f"{record.id}   {smiles if len(smiles) <= 70 else smiles[:67] + '...'}"
+    title = f"{record.id}   {smiles if len(smiles) <= 55 else smiles[:52] + '...'}"
     said = []
     if record.target is not None:
         said.append(f"true: {record.target}")

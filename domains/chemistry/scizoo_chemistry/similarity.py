@@ -31,6 +31,8 @@ class MoleculeSimilarity:
         Tanimoto similarity from which two molecules count as near copies.
     radius, bits : int
         Of the Morgan fingerprint, without chirality; radius 2 is ECFP4.
+    sketch_scale : int
+        Of a pre-training corpus one compound in so many is kept for :meth:`overlap`.
 
     Raises
     ------
@@ -40,16 +42,20 @@ class MoleculeSimilarity:
 
     finds_near = True
 
-    def __init__(self, threshold: float = 0.9, radius: int = 2, bits: int = 2048):
+    def __init__(self, threshold: float = 0.9, radius: int = 2, bits: int = 2048, sketch_scale: int = 1):
         if not 0 < threshold <= 1:
             raise ConfigError(f"audit.threshold={threshold}", expected="a similarity above 0, at most 1")
         if radius < 0 or bits < 8:
             raise ConfigError(f"audit: radius={radius}, bits={bits} cannot be used.", expected="2 and 2048")
+        if sketch_scale < 1:
+            raise ConfigError(f"audit.sketch_scale={sketch_scale}", expected="at least 1")
         self.threshold, self.radius, self.bits = threshold, radius, bits
+        self.sketch_scale = sketch_scale
 
     def settings(self) -> dict[str, Any]:
         """Return the plain settings that build it again."""
-        return {"threshold": self.threshold, "radius": self.radius, "bits": self.bits}
+        names = ("threshold", "radius", "bits", "sketch_scale")
+        return {name: getattr(self, name) for name in names}
 
     def exact_duplicates(
         self, records_a: Sequence[Record], records_b: Sequence[Record]
@@ -99,17 +105,25 @@ class MoleculeSimilarity:
         """
         kept, waiting = np.empty(0, dtype=np.uint64), []
         for record in records:
-            waiting.append(_hash(flat_parent(record.input, trust=True)))
+            found = _hash(flat_parent(record.input, trust=True))
+            if found % self.sketch_scale == 0:
+                waiting.append(found)
             if len(waiting) >= 20 * _BLOCK:
                 kept, waiting = np.union1d(kept, np.array(waiting, dtype=np.uint64)), []
         return np.union1d(kept, np.array(waiting, dtype=np.uint64))
 
     def overlap(self, sketch: np.ndarray, records: Sequence[Record]) -> np.ndarray:
-        """Return 1 for each record whose compound the corpus holds, else 0; float64, shape (records,)."""
+        """Tell which records' compounds the corpus holds.
+
+        Returns
+        -------
+        ndarray of float64, shape (records,)
+            1 or 0; NaN where the compound is not among those that sketches keep.
+        """
         mine = np.fromiter(
             (_hash(flat_parent(record.input)) for record in records), dtype=np.uint64, count=len(records)
         )
-        return np.isin(mine, sketch).astype(np.float64)
+        return np.where(mine % np.uint64(self.sketch_scale) == 0, np.isin(mine, sketch), np.nan)
 
 
 def _hash(text: str) -> int:

@@ -214,6 +214,27 @@ def test_gradients_reach_every_weight(kind):
     assert not without
 
 
+@pytest.mark.parametrize("kind", [DMPNN, GINE])
+def test_a_network_learns_what_depends_on_neighbours(kind):
+    """Ethers apart from alcohols: the same atoms, bonded otherwise."""
+    chains = ["C" * left + "O" + "C" * (7 - left) for left in range(7)]
+    alcohols = [one for one in chains if one.startswith("O")]
+    branched = ["CC(O)CCCCC", "CCC(O)CCCC", "CCCC(O)CCC", "CC(C)(O)CCCC", "CC(C)CC(O)CC", "OCC(C)CCCC"]
+    smiles = [*chains, *branched]
+    target = torch.tensor([float(one in (*alcohols, *branched)) for one in smiles])
+    torch.manual_seed(0)
+    model, head = kind(width=24, depth=3), torch.nn.Linear(24, 1)
+    optimiser = torch.optim.Adam([*model.parameters(), *head.parameters()], lr=1e-2)
+    batch = batch_of(smiles)
+    for _ in range(150):
+        logits = head(MeanPool()(model(batch)))[:, 0]
+        loss = torch.nn.functional.binary_cross_entropy_with_logits(logits, target)
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+    assert loss.item() < 0.05
+
+
 @pytest.mark.parametrize("name", ["dmpnn", "gine"])
 def test_backbones_come_from_their_config_and_back_from_a_folder(name, tmp_path):
     from scizoo.config import compose, to_plain

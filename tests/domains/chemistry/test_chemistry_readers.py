@@ -352,6 +352,15 @@ def test_a_column_of_another_case_is_taken_and_said(put, caplog):
     assert "column 'SMILES' is taken" in caplog.text
 
 
+def test_formats_are_told_by_content(put):
+    assert molecule_format(put("t.txt", "name;SMILES\na;CCO\n")) == "table"
+    assert molecule_format(put("a.dat", "CCO\nCCN\n")) == "lines"
+    assert molecule_format(put("b.smi", XYZ)) == "xyz"
+    assert molecule_format(put("c.csv", block("CCO"))) == "table"  # a table may quote anything
+    assert molecule_format(put("d.txt", block("CCO"), packed=True)) == "sdf"
+    assert [r.input for r in MoleculeFiles(put("u.txt", "name;SMILES\na;CCO\n"))] == ["CCO"]
+
+
 def test_two_records_of_one_id(put):
     path = put("t.smi", "CCO a\nCCN b\nCCC a\n")
     with pytest.raises(DataError, match=r"'a' .*line 1.*line 3"):

@@ -161,17 +161,26 @@ class BracketTokenizer(TokenTokenizer):
         begins[scan.halogens] = False
         begins[scan.rings + 1] = False
         begins[scan.rings + 2] = False
-        # The number of each token, by the byte that begins it.
-        number = np.cumsum(begins, dtype=np.int32)
         ids = self._single[scan.codes[begins]]
-        ids[number[scan.opens[known]] - 1] = brackets[known]
-        self._place_pairs(scan, number, ids)
-        offsets = np.zeros(len(scan.offsets), dtype=np.int64)
-        offsets[1:] = number[scan.offsets[1:] - 1] if len(number) else 0
-        return Ragged(ids, offsets)
+        # The number of a token is its first byte's less the bytes before that begin none: few, so that no
+        # array of the length of the text is needed.
+        skipped = np.flatnonzero(~begins)
+        opens = scan.opens[known]
+        ids[opens - np.searchsorted(skipped, opens)] = brackets[known]
+        self._place_pairs(scan, skipped, ids)
+        return Ragged(ids, scan.offsets - np.searchsorted(skipped, scan.offsets))
 
-    def _place_pairs(self, scan: Scan, number: np.ndarray, ids: np.ndarray) -> None:
-        """Write the ids of tokens of several characters outside of brackets."""
+    def _place_pairs(self, scan: Scan, skipped: np.ndarray, ids: np.ndarray) -> None:
+        """Write the ids of tokens of several characters outside of brackets.
+
+        Parameters
+        ----------
+        scan : Scan
+        skipped : ndarray of int64
+            Bytes that begin no token.
+        ids : ndarray of int32, shape (tokens,)
+            To be changed in place.
+        """
 
     @cached_property
     def _table(self) -> np.ndarray:

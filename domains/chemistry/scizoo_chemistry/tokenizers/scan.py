@@ -71,15 +71,17 @@ class Scan:
             )
         if not good:
             self._refuse_brackets()
-        marks = np.zeros(size + 1, dtype=np.int8)
-        marks[opens + 1] = 1
-        marks[closes + 1] -= 1  # where the next bracket opens at once, the two marks cancel
-        self.inside = np.cumsum(marks[:-1], dtype=np.int8).view(bool)
         width = closes - opens - 1
-        self.keys = np.zeros(len(opens), dtype=np.uint64)
-        for step in range(min(_KEY_BYTES, int(width.max(initial=0)))):
-            here = np.where(width > step, codes[np.minimum(opens + 1 + step, size - 1)], 0)
-            self.keys |= here.astype(np.uint64) << np.uint64(8 * step)
+        # Places from behind a '[' up to its ']', for all brackets in a row.
+        ends = np.cumsum(width + 1)
+        within = np.arange(ends[-1] if len(ends) else 0)
+        within += np.repeat(opens + 1 - (ends - width - 1), width + 1)
+        self.inside = np.zeros(size, dtype=bool)
+        self.inside[within] = True
+        places = opens[:, None] + np.arange(1, _KEY_BYTES + 1)
+        held = codes[np.minimum(places, size - 1)] if size else np.empty((0, _KEY_BYTES), dtype=np.uint8)
+        held[places >= closes[:, None]] = 0
+        self.keys = held.view("<u8").ravel()
         self.keys[width > _KEY_BYTES] = 0
 
     def _find_pairs(self, joined: str) -> None:

@@ -48,15 +48,16 @@ class SmilesTokenizer(BracketTokenizer):
     BRACKETS: ClassVar[tuple[str, ...]] = tuple(_PLAIN.split())
     PAIRS: ClassVar[tuple[str, ...]] = ("Cl", "Br", *(f"%{ring:02d}" for ring in range(100)))
 
-    def _place_pairs(self, scan: Scan, number: np.ndarray, ids: np.ndarray) -> None:
+    def _place_pairs(self, scan: Scan, skipped: np.ndarray, ids: np.ndarray) -> None:
         chlorine, ring = self._ids["Cl"], self._ids["%00"]
-        second = scan.halogens
-        if len(second):
-            ids[number[second] - 1] = np.where(scan.codes[second] == ord("l"), chlorine, chlorine + 1)
+        first = scan.halogens - 1
+        if len(first):
+            which = np.where(scan.codes[first] == ord("C"), chlorine, chlorine + 1)
+            ids[first - np.searchsorted(skipped, first)] = which
         if len(scan.rings):
             tens = scan.codes[scan.rings + 1].astype(np.int32) - ord("0")
             ones = scan.codes[scan.rings + 2].astype(np.int32) - ord("0")
-            ids[number[scan.rings] - 1] = ring + 10 * tens + ones
+            ids[scan.rings - np.searchsorted(skipped, scan.rings)] = ring + 10 * tens + ones
 
     def atoms(self, ids: np.ndarray) -> np.ndarray:
         """Mark the tokens that stand for an atom, in RDKit's order of atoms when the SMILES is parsed.
