@@ -12,7 +12,7 @@ from scizoo.errors import ConfigError
 
 #: Steps of the main season, by the frequency's base as pandas names it.
 SEASONS = {
-    "ns": 1, "us": 1, "ms": 1, "s": 60, "min": 60, "h": 24, "D": 7, "B": 5, "W": 52, "SM": 24, "SMS": 24,
+    "D": 7, "B": 5, "W": 52, "SM": 24, "SMS": 24,
     "ME": 12, "MS": 12, "BME": 12, "BMS": 12, "QE": 4, "QS": 4, "BQE": 4, "BQS": 4, "YE": 1, "YS": 1,
 }  # fmt: skip
 _DAY_SEASONS = {"s": 86_400, "min": 1_440, "h": 24}
