@@ -38,6 +38,9 @@ class Series:
         What does not change in time.
     tz : str, optional
         The time zone of the file; the stamps themselves are in UTC.
+    origin : int, optional
+        Where history ends, in a window to pre-train on that holds its own future: nothing at or after this place
+        may enter its location and scale. By default all of it is history.
     """
 
     values: np.ndarray
@@ -49,6 +52,7 @@ class Series:
     future: Mapping[str, np.ndarray] = field(default_factory=lambda: _EMPTY)
     static: Mapping[str, Any] = field(default_factory=lambda: _EMPTY)
     tz: str | None = None
+    origin: int | None = None
 
     def __post_init__(self) -> None:
         values = np.asarray(self.values, dtype=np.float64)
