@@ -130,6 +130,12 @@ class EncodedDataset:
         """Which view of its record each window shows; shape (windows,)."""
         return np.asarray(self.store.row_view)[self._table.rows]
 
+    @cached_property
+    def ends_row(self) -> np.ndarray:
+        """Whether each window is the last one of its row; bool of shape (windows,)."""
+        rows = np.asarray(self._table.rows)
+        return np.append(rows[1:] != rows[:-1], True) if len(rows) else np.empty(0, dtype=bool)
+
     @property
     def view_count(self) -> int:
         """The most views any record has."""

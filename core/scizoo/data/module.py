@@ -81,7 +81,9 @@ class WindowItems(MapDataset):
             piece = target[start : start + length]
             labels[before : before + len(piece)] = piece
             target = labels
-        item["target"] = np.asarray(target)
+        target = np.asarray(target)
+        # Values in a series' own units are kept exactly for judging; models compute in single precision.
+        item["target"] = target.astype(np.float32) if target.dtype == np.float64 else target
         return item
 
     @property
@@ -147,6 +149,8 @@ class DataModule(pl.LightningDataModule):
     train_views, predict_views : bool
         Whether training draws among the views of a record, and prediction reads them all; else only the first
         view is used.
+    last_windows : bool
+        Whether of a record with several windows only the last is used: what follows a series follows its end.
     """
 
     def __init__(
@@ -165,6 +169,7 @@ class DataModule(pl.LightningDataModule):
         pin_memory: bool = False,
         train_views: bool = True,
         predict_views: bool = True,
+        last_windows: bool = False,
     ):
         super().__init__()
         if packing and not tokens_per_batch:
@@ -177,6 +182,7 @@ class DataModule(pl.LightningDataModule):
         self.batch_size, self.tokens_per_batch = batch_size, tokens_per_batch
         self.eval_batch_size, self.packing = eval_batch_size, packing
         self.train_views, self.predict_views = train_views, predict_views
+        self.last_windows = last_windows
         self.pad_to_multiple, self.workers, self.seed, self.pin_memory = (
             pad_to_multiple,
             workers,
@@ -189,10 +195,12 @@ class DataModule(pl.LightningDataModule):
         if part != "all" and part not in PARTS:
             raise ValueError(f"no part '{part}'")
         if self.split is None:
-            return np.arange(len(self.encoded) if part in ("all", "train") else 0)
-        if part == "all":
-            return np.arange(len(self.encoded))
-        return self.encoded.windows_of(getattr(self.split, part))
+            windows = np.arange(len(self.encoded) if part in ("all", "train") else 0)
+        elif part == "all":
+            windows = np.arange(len(self.encoded))
+        else:
+            windows = self.encoded.windows_of(getattr(self.split, part))
+        return windows[self.encoded.ends_row[windows]] if self.last_windows else windows
 
     def _shown(self, windows: np.ndarray, every_view: bool) -> np.ndarray:
         return windows if every_view else windows[self.encoded.view_index[windows] == 0]

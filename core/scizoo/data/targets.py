@@ -7,6 +7,7 @@ import math
 from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from dataclasses import fields, is_dataclass
 from typing import Any, ClassVar
 
 import numpy as np
@@ -360,6 +361,73 @@ class RealTarget(TargetEncoder):
         return {"names": self.names, "mean": self.mean.tolist(), "std": self.std.tolist()}
 
 
+class FutureTarget(TargetEncoder):
+    """The next values of a series, in its own units: float64 of shape (records, horizon), NaN where unknown.
+
+    A target is a sequence of as many numbers as the task has steps ahead. Nothing is standardised across
+    records: series differ in size and unit, and each brings its own location and scale with its input.
+
+    Parameters
+    ----------
+    horizon : int, optional
+        Steps ahead; learnt by `fit` when not given.
+    """
+
+    kind = "forecast"
+    discrete = False
+
+    def __init__(self, horizon: int | None = None):
+        self.horizon = 0 if horizon is None else int(horizon)
+
+    def _futures(self, targets: Sequence[Any], names: Sequence[str] | None) -> np.ndarray:
+        rows = np.full((len(targets), self.horizon), np.nan)
+        for position, target in enumerate(targets):
+            name = _name(names, position)
+            try:
+                future = np.array([math.nan if is_missing(one) else float(one) for one in target])
+            except (TypeError, ValueError) as error:
+                raise DataError(
+                    f"{name}: its future is no sequence of numbers.",
+                    expected=f"{self.horizon} numbers, nothing where one is unknown",
+                ) from error
+            if len(future) != self.horizon:
+                raise DataError(
+                    f"{name} has a future of {len(future)} steps, others of {self.horizon}.",
+                    expected="the same number of steps ahead in every record",
+                    remedy="cut futures to the task's horizon, with nothing where a series has ended.",
+                )
+            if np.isinf(future).any():
+                raise DataError(f"{name}: its future holds an infinite value.", expected="finite numbers")
+            if np.isnan(future).all():
+                raise DataError(
+                    f"{name}: no value of its future is known.",
+                    expected="one known value or more in the future of every record",
+                    remedy="remove the record.",
+                )
+            rows[position] = future
+        return rows
+
+    def fit(self, targets: Sequence[Any], names: Sequence[str] | None = None) -> None:  # noqa: D102
+        if not len(targets) or is_missing(targets[0]) or not hasattr(targets[0], "__len__"):
+            raise _missing(_name(names, 0))
+        self.horizon = len(targets[0])
+        self._futures(targets, names)
+
+    def encode(self, targets: Sequence[Any], names: Sequence[str] | None = None) -> np.ndarray:  # noqa: D102
+        return self._futures(targets, names)
+
+    def decode(self, values: np.ndarray) -> np.ndarray:
+        """Give values as they are: they are in the units of their series."""
+        return np.asarray(values, dtype=np.float64)
+
+    @property
+    def outputs(self) -> int:  # noqa: D102
+        return self.horizon
+
+    def state(self) -> dict[str, Any]:  # noqa: D102
+        return {"horizon": self.horizon}
+
+
 class TokenTarget(TargetEncoder):
     """A class a position, as a Ragged of int64; positions without a label get -100.
 
@@ -423,10 +491,18 @@ class TokenTarget(TargetEncoder):
 
 def input_key(value: Any) -> Hashable:
     """Name an input by its content, so that equal inputs are found."""
-    if isinstance(value, str | bytes | int | float | tuple):
+    if isinstance(value, str | bytes | int | float):
         return value
     if isinstance(value, np.ndarray):
         return value.dtype.str, value.shape, hashlib.blake2b(value.tobytes()).digest()
+    # The repr of a container shortens long arrays, and would find different ones equal.
+    if is_dataclass(value) and not isinstance(value, type):
+        parts = ((field.name, getattr(value, field.name)) for field in fields(value) if field.compare)
+        return type(value).__qualname__, tuple((name, input_key(part)) for name, part in parts)
+    if isinstance(value, Mapping):
+        return "mapping", tuple(sorted((repr(name), input_key(part)) for name, part in value.items()))
+    if isinstance(value, list | tuple):
+        return type(value).__name__, tuple(input_key(part) for part in value)
     return repr(value)
 
 

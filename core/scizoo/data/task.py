@@ -16,6 +16,7 @@ from scizoo.data.records import Dataset, Record, check_unique_ids, write_rejecte
 from scizoo.data.splits import PARTS, GroupSplitter, Split, Splitter, check_no_shared_groups
 from scizoo.data.targets import (
     ClassTarget,
+    FutureTarget,
     MultiLabelTarget,
     RealTarget,
     TargetEncoder,
@@ -28,7 +29,8 @@ from scizoo.errors import ConfigError, DataError, did_you_mean
 log = logging.getLogger(__name__)
 
 TARGETS: dict[str, type[TargetEncoder]] = {
-    encoder.kind: encoder for encoder in (ClassTarget, MultiLabelTarget, RealTarget, TokenTarget)
+    encoder.kind: encoder
+    for encoder in (ClassTarget, MultiLabelTarget, RealTarget, TokenTarget, FutureTarget)
 }
 
 
@@ -165,6 +167,10 @@ def make_target(kind: str) -> TargetEncoder:
 def label_budget(data: TaskData, labels: int | None, seed: int) -> np.ndarray:
     """Choose training records for a label budget, class by class in turn, so that none is left out early.
 
+    Of forecasts a label is a window: one history with its future. Windows are drawn group by group in turn,
+    since those of one series overlap: 20 labels are 20 windows of as many different series as there are, up
+    to 20.
+
     Parameters
     ----------
     data : TaskData
@@ -181,12 +187,16 @@ def label_budget(data: TaskData, labels: int | None, seed: int) -> np.ndarray:
     if labels is None or labels >= len(rows):
         return rows
     order = np.random.default_rng(seed).permutation(rows)
-    if data.target.kind != "classification":
+    if data.target.kind not in ("classification", "forecast"):
         return np.sort(order[:labels])
-    targets = np.asarray(data.targets)
-    queues: dict[int, Iterator[int]] = {
-        int(number): iter(order[targets[order] == number]) for number in np.unique(targets[order])
-    }
+    if data.target.kind == "forecast":
+        member = np.unique(data.split.groups[order].astype(str), return_inverse=True)[1]
+        # Groups take turns in the order of the draw, not of their names.
+        turns = list(dict.fromkeys(member.tolist()))
+    else:
+        member = np.asarray(data.targets)[order]
+        turns = np.unique(member).tolist()
+    queues: dict[int, Iterator[int]] = {int(number): iter(order[member == number]) for number in turns}
     chosen: list[int] = []
     while len(chosen) < labels:
         for queue in queues.values():

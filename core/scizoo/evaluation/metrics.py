@@ -16,7 +16,7 @@ from typing import Literal
 import numpy as np
 
 from scizoo.errors import ConfigError, did_you_mean
-from scizoo.evaluation import resampled, scores
+from scizoo.evaluation import forecasts, resampled, scores
 from scizoo.evaluation.outputs import Outputs
 from scizoo.evaluation.scores import Undefined
 
@@ -124,6 +124,7 @@ _DEFAULTS = {
     "tokens": ("macro_f1", "mcc", "accuracy", "log_loss"),
     "multilabel": ("mean_auroc", "mean_auprc", "mean_brier"),
     "regression": ("rmse", "mae", "r2", "spearman", "pearson", "nll"),
+    "forecast": ("mase", "wql", "relative", "relative_crps", "smape", "mae", "mse", "crps", "coverage_error"),
     "language": ("bits_per_token", "perplexity"),
 }
 
@@ -209,13 +210,17 @@ _BOUNDS = {
     **dict.fromkeys(("accuracy", "balanced_accuracy", "macro_f1", "mean_brier"), _SHARE),
     **dict.fromkeys(("auroc", "auprc", "mean_auroc", "mean_auprc"), _SHARE),
     **dict.fromkeys(("mcc", "pearson", "spearman"), _SIGNED),
-    **dict.fromkeys(("log_loss", "rmse", "mae"), _POSITIVE),
+    **dict.fromkeys(("log_loss", "rmse", "mae", "mse", "mase", "wql", "crps"), _POSITIVE),
+    **dict.fromkeys(("relative", "relative_crps"), forecasts.RATIOS),
+    "smape": (0.0, 200.0),
+    "coverage_error": _SHARE,
     "brier": (0.0, 2.0),
     "r2": (-math.inf, 1.0),
     "bits_per_token": _POSITIVE,
     "perplexity": (1.0, math.inf),
 }
 _CLASS = ("classification", "tokens")
+_FORECAST, _Q = ("forecast",), ("quantiles",)
 _P = ("probability",)
 for _metric in (
     Metric("accuracy", "accuracy", "higher", _CLASS, _P, scores.accuracy, resampled.accuracy),
@@ -262,7 +267,7 @@ for _metric in (
         resampled.mean_brier,
     ),
     Metric("rmse", "RMSE", "lower", ("regression",), ("mean",), scores.rmse, resampled.rmse),
-    Metric("mae", "MAE", "lower", ("regression",), ("mean",), scores.mae, resampled.mae),
+    Metric("mae", "MAE", "lower", ("regression", "forecast"), ("point",), scores.mae, resampled.mae),
     Metric("r2", "R²", "higher", ("regression",), ("mean",), scores.r2, resampled.r2),
     Metric("pearson", "Pearson's r", "higher", ("regression",), ("mean",), scores.pearson, resampled.pearson),
     Metric(
@@ -276,6 +281,19 @@ for _metric in (
         ("mean", "variance"),
         scores.nll,
         resampled.nll,
+    ),
+    *(
+        Metric(name, title, "lower", _FORECAST, needs, forecasts.value(function), function)
+        for name, title, needs, function in (
+            ("mase", "MASE", ("quantiles", "scale"), forecasts.mase),
+            ("wql", "WQL", _Q, forecasts.wql),
+            ("relative", "relative MAE", ("quantiles", "naive"), forecasts.relative),
+            ("relative_crps", "relative CRPS", ("quantiles", "naive"), forecasts.relative_crps),
+            ("smape", "sMAPE", _Q, forecasts.smape),
+            ("mse", "MSE", _Q, forecasts.mse),
+            ("crps", "CRPS", _Q, forecasts.crps),
+            ("coverage_error", "coverage error", _Q, forecasts.coverage_error),
+        )
     ),
     Metric(
         "bits_per_token",

@@ -10,11 +10,24 @@ from typing import Any
 
 import numpy as np
 
-from scizoo.errors import DataError
+from scizoo.errors import ConfigError, DataError
 from scizoo.files import atomic_path
 
-KINDS = ("classification", "multilabel", "regression", "tokens", "language")
-_ROW_FIELDS = ("ids", "groups", "targets", "probability", "mean", "variance", "log_likelihood", "tokens")
+KINDS = ("classification", "multilabel", "regression", "forecast", "tokens", "language")
+_ROW_FIELDS = (
+    "ids",
+    "groups",
+    "targets",
+    "probability",
+    "mean",
+    "variance",
+    "quantiles",
+    "scale",
+    "naive",
+    "log_likelihood",
+    "tokens",
+)
+_FINITE = ("probability", "mean", "variance", "quantiles", "log_likelihood")
 
 
 @dataclass(frozen=True)
@@ -30,15 +43,25 @@ class Outputs:
     targets : ndarray
         ``classification`` and ``tokens``: class numbers (N,); ``multilabel``: 0, 1 or NaN where the
         label is missing (N, L); ``regression``: values in the target's own units, NaN where missing
-        (N, T); ``language``: not used, zeros (N,).
+        (N, T); ``forecast``: the values of each step ahead in the series' own units, NaN where unknown
+        (N, H); ``language``: not used, zeros (N,).
     kind : str
-        One of classification, multilabel, regression, tokens, language.
+        One of classification, multilabel, regression, forecast, tokens, language.
     classes : tuple of str
         Names of classes, labels or target columns, in the order of the columns.
     probability : ndarray, shape (N, C), optional
         Of each class (rows sum to one) or of each label.
     mean, variance : ndarray, shape (N, T), optional
         Of the predicted normal distribution, in the target's own units; variance may be absent.
+    quantiles : ndarray, shape (N, H, Q), optional
+        ``forecast``: quantiles of each step ahead in the series' own units, ascending.
+    levels : tuple of float
+        The levels of the quantiles, ascending.
+    scale : ndarray, shape (N,), optional
+        ``forecast``: the mean absolute difference between values a season apart in each record's history,
+        by which errors are scaled; NaN or 0 where there is none.
+    naive : ndarray, shape (N, H), optional
+        ``forecast``: what the floor, such as the value a season ago, says; results are told relative to it.
     log_likelihood : ndarray, shape (N,), optional
         ``language``: summed over a record's predicted tokens, in nats.
     tokens : ndarray of int, shape (N,), optional
@@ -55,6 +78,10 @@ class Outputs:
     probability: np.ndarray | None = None
     mean: np.ndarray | None = None
     variance: np.ndarray | None = None
+    quantiles: np.ndarray | None = None
+    levels: tuple[float, ...] = ()
+    scale: np.ndarray | None = None
+    naive: np.ndarray | None = None
     log_likelihood: np.ndarray | None = None
     tokens: np.ndarray | None = None
     meta: Mapping[str, np.ndarray] = field(default_factory=dict)
@@ -67,7 +94,8 @@ class Outputs:
         put(self, "groups", np.asarray(self.groups, dtype=str))
         put(self, "classes", tuple(str(name) for name in self.classes))
         put(self, "targets", self._shaped_targets())
-        for name in ("probability", "mean", "variance", "log_likelihood"):
+        put(self, "levels", tuple(float(level) for level in self.levels))
+        for name in (*_FINITE, "scale", "naive"):
             value = getattr(self, name)
             if value is not None:
                 value = np.asarray(value, dtype=np.float64)
@@ -101,7 +129,9 @@ class Outputs:
                 raise ValueError(
                     f"{len(self.classes)} class names, {self.probability.shape[1]} columns of probability"
                 )
-        for name in ("probability", "mean", "variance", "log_likelihood"):
+        if self.quantiles is not None:
+            self._check_quantiles(self.quantiles)
+        for name in _FINITE:
             value = getattr(self, name)
             if value is not None and not np.isfinite(value).all():
                 row = int(np.argwhere(~np.isfinite(value.reshape(count, -1)).all(axis=1))[0, 0])
@@ -111,17 +141,48 @@ class Outputs:
                     remedy="the model has diverged or the input is damaged; look at the training loss.",
                 )
 
+    def _check_quantiles(self, quantiles: np.ndarray) -> None:
+        shape = (*self.targets.shape, len(self.levels))
+        if quantiles.shape != shape:
+            raise ValueError(
+                f"quantiles have the shape {quantiles.shape}, not {shape}: (records, steps, levels)"
+            )
+        if list(self.levels) != sorted(set(self.levels)):
+            raise ValueError(f"the levels {self.levels} do not ascend")
+        if self.naive is not None and self.naive.shape != self.targets.shape:
+            raise ValueError(f"naive has the shape {self.naive.shape}, targets have {self.targets.shape}")
+        crossed = np.flatnonzero((np.diff(quantiles, axis=2) < 0).any(axis=(1, 2)))
+        if len(crossed):
+            raise ValueError(f"record '{self.ids[crossed[0]]}': quantiles cross")
+
     def __len__(self) -> int:
         return len(self.ids)
 
     @property
+    def point(self) -> np.ndarray | None:
+        """The one number that stands for a prediction: a mean (N, T), of forecasts the median (N, H)."""
+        if self.kind != "forecast" or self.quantiles is None:
+            return self.mean
+        return self.at_levels([0.5])[..., 0]
+
+    def at_levels(self, levels: Sequence[float]) -> np.ndarray:
+        """Give quantiles (N, H, len(levels)) at levels between those that were predicted.
+
+        Raises
+        ------
+        ConfigError
+            When a level lies beyond the predicted ones.
+        """
+        return interpolate_levels(self.require("quantiles"), self.levels, levels)
+
+    @property
     def predicted(self) -> np.ndarray:
-        """The predicted class (N,), labels at 0.5 (N, L) or value (N, T)."""
+        """The predicted class (N,), labels at 0.5 (N, L), value (N, T) or median (N, H)."""
         if self.kind in ("classification", "tokens"):
             return self.require("probability").argmax(axis=1)
         if self.kind == "multilabel":
             return (self.require("probability") >= 0.5).astype(np.int64)
-        return self.require("mean")
+        return self.require("point")
 
     def require(self, name: str) -> np.ndarray:
         """Give a field that must be there.
@@ -158,7 +219,9 @@ class Outputs:
             ``.npz`` (exact, small) or ``.parquet`` (one row a record, for other tools).
         """
         path = Path(path)
-        header = json.dumps({"kind": self.kind, "classes": list(self.classes), "format": 1})
+        header = json.dumps(
+            {"kind": self.kind, "classes": list(self.classes), "levels": list(self.levels), "format": 1}
+        )
         if path.suffix == ".npz":
             arrays = {name: getattr(self, name) for name in _ROW_FIELDS if getattr(self, name) is not None}
             arrays |= {f"meta/{name}": column for name, column in self.meta.items()}
@@ -178,9 +241,9 @@ class Outputs:
             value = getattr(self, name)
             if value is None:
                 continue
-            if value.ndim == 2:
+            if value.ndim > 1:  # quantiles lie step by step, each with all its levels
                 flat = pa.array(np.ascontiguousarray(value).ravel())
-                columns[name] = pa.FixedSizeListArray.from_arrays(flat, value.shape[1])
+                columns[name] = pa.FixedSizeListArray.from_arrays(flat, int(np.prod(value.shape[1:])))
             else:
                 columns[name] = pa.array(value)
         columns |= {f"meta/{name}": pa.array(column) for name, column in self.meta.items()}
@@ -209,7 +272,36 @@ class Outputs:
                 remedy="delete it; the job writes it again.",
             ) from error
         meta = {name[5:]: arrays.pop(name) for name in list(arrays) if name.startswith("meta/")}
-        return cls(kind=known["kind"], classes=tuple(known["classes"]), meta=meta, **arrays)
+        levels = tuple(known.get("levels", ()))
+        if "quantiles" in arrays:
+            arrays["quantiles"] = arrays["quantiles"].reshape(*arrays["targets"].shape, len(levels))
+        return cls(kind=known["kind"], classes=tuple(known["classes"]), levels=levels, meta=meta, **arrays)
+
+
+def interpolate_levels(quantiles: np.ndarray, known: Sequence[float], levels: Sequence[float]) -> np.ndarray:
+    """Read quantiles (..., Q) at other levels, by straight lines between the known ones.
+
+    Raises
+    ------
+    ConfigError
+        When a level lies beyond the known ones: nothing is known of the tails.
+    """
+    own, wanted = np.asarray(known, dtype=float), np.asarray(levels, dtype=float)
+    if np.array_equal(own, wanted):
+        return quantiles
+    beyond = [level for level in wanted if not own[0] - 1e-9 <= level <= own[-1] + 1e-9]
+    if beyond:
+        raise ConfigError(
+            f"the level {beyond[0]:g} lies beyond the quantiles that the model predicts.",
+            expected=f"levels from {own[0]:g} to {own[-1]:g}",
+        )
+    place = np.clip(np.searchsorted(own, wanted, side="left"), 1, max(1, len(own) - 1))
+    if len(own) == 1:
+        return np.repeat(quantiles, len(wanted), axis=-1)
+    share = np.clip((wanted - own[place - 1]) / (own[place] - own[place - 1]), 0.0, 1.0)
+    low, high = quantiles[..., place - 1], quantiles[..., place]
+    # Written so that equal ends give exactly that value, and the result never passes an end.
+    return np.where(share >= 1.0, high, low + share * (high - low))
 
 
 def _read_npz(path: Path) -> tuple[str, dict[str, np.ndarray]]:

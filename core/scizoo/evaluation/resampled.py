@@ -191,6 +191,9 @@ def rmse(outputs: Outputs, weights: np.ndarray) -> np.ndarray:
 
 def mae(outputs: Outputs, weights: np.ndarray) -> np.ndarray:
     """See :func:`scizoo.evaluation.scores.mae`."""
+    if outputs.kind == "forecast":
+        errors = np.abs(outputs.targets - outputs.require("point"))
+        return (weights @ np.nansum(errors, axis=1)) / (weights @ (~np.isnan(errors)).sum(axis=1))
     return _mean_of_defined(_column_means(np.abs(outputs.targets - outputs.require("mean")), weights))
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -14,6 +14,10 @@ from torch.nn import functional as F
 from scizoo.errors import ConfigError, DataError
 from scizoo.models.backbones import Hidden
 from scizoo.models.pooling import build_pool
+
+if TYPE_CHECKING:
+    from scizoo.data.targets import TargetEncoder
+    from scizoo.models.backbones import Backbone
 
 #: Label of a position or record that does not count in the loss.
 IGNORED = -100
@@ -30,7 +34,7 @@ class Head(nn.Module, ABC):
         How many classes, labels, quantities or tokens are predicted, C.
     """
 
-    #: What is predicted: classification, multilabel, regression, tokens or language.
+    #: What is predicted: classification, multilabel, regression, forecast, tokens or language.
     kind: ClassVar[str]
 
     def __init__(self, hidden_size: int, outputs: int):
@@ -55,6 +59,37 @@ class Head(nn.Module, ABC):
     @abstractmethod
     def settings(self) -> dict[str, Any]:
         """Return the plain settings with which the constructor gives this head again."""
+
+    def zero_shot(self, backbone: Backbone, target: TargetEncoder) -> Head:
+        """Return a head that predicts the target with weights as they are, without any training.
+
+        Parameters
+        ----------
+        backbone : Backbone
+            Of the same checkpoint.
+        target : TargetEncoder
+            Of the task.
+
+        Raises
+        ------
+        ConfigError
+            When what this head was trained for says nothing of such a target.
+        """
+        raise ConfigError(
+            f"adapt=none: {type(self).__name__} cannot predict a {target.kind} target without training.",
+            expected="a checkpoint that was trained to predict such targets",
+            remedy="choose adapt=probe, lora or full.",
+        )
+
+    def inherit(self, other: Head) -> bool:
+        """Begin from the weights of a checkpoint's own head, where they say something of the task.
+
+        Returns
+        -------
+        bool
+            Whether anything was taken over.
+        """
+        return False
 
     def flops_per_token(self, seq_len: int, training: bool = True) -> float:
         """Estimate floating-point operations a token of the sequence."""
@@ -96,7 +131,7 @@ class ClassificationHead(_PooledHead):
     ----------
     hidden_size, outputs : int
         Width of the states and number of classes, C.
-    pooling : {"mean", "cls", "max", "attention"}
+    pooling : {"mean", "cls", "last", "max", "attention"}
         How a sequence becomes one vector.
     dropout : float
         On that vector.

@@ -53,6 +53,15 @@ class ClsPool(Pool):
         return picked.masked_fill(~mask.any(dim=1)[:, None], 0.0)
 
 
+class LastPool(Pool):
+    """The state of the last real position, which in a causal backbone has seen all others."""
+
+    def pool(self, states: Tensor, mask: Tensor) -> Tensor:
+        """Take the last real position, wherever padding puts it."""
+        picked = states[torch.arange(len(states), device=states.device), last_real(mask)]
+        return picked.masked_fill(~mask.any(dim=1)[:, None], 0.0)
+
+
 class MaxPool(Pool):
     """The maximum of each feature over real positions."""
 
@@ -88,7 +97,12 @@ class AttentionPool(Pool):
         return torch.einsum("bt,btd->bd", weights, kept)
 
 
-POOLINGS = ("mean", "cls", "max", "attention")
+POOLINGS = ("mean", "cls", "last", "max", "attention")
+
+
+def last_real(mask: Tensor) -> Tensor:
+    """Give the number of the last real position of each row of a mask ``[B, T]``; ``[B]``."""
+    return mask.shape[1] - 1 - mask.int().flip(1).argmax(dim=1)
 
 
 def build_pool(name: str, hidden_size: int) -> Pool:
@@ -96,7 +110,7 @@ def build_pool(name: str, hidden_size: int) -> Pool:
 
     Parameters
     ----------
-    name : {"mean", "cls", "max", "attention"}
+    name : {"mean", "cls", "last", "max", "attention"}
         Which one.
     hidden_size : int
         Width of the states.
@@ -106,7 +120,7 @@ def build_pool(name: str, hidden_size: int) -> Pool:
     ConfigError
         When there is no such pooling.
     """
-    simple: dict[str, type[Pool]] = {"mean": MeanPool, "cls": ClsPool, "max": MaxPool}
+    simple: dict[str, type[Pool]] = {"mean": MeanPool, "cls": ClsPool, "last": LastPool, "max": MaxPool}
     if name == "attention":
         return AttentionPool(hidden_size)
     if name not in simple:
