@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from itertools import islice
 from typing import Any, ClassVar
 
@@ -14,13 +15,13 @@ from scizoo.errors import ConfigError, DataError
 from scizoo.files import sha256_json
 from scizoo_timeseries.series import Series, as_series
 from scizoo_timeseries.tokenizers.calendar import NAMES, calendar_features
-from scizoo_timeseries.tokenizers.scaling import SCALINGS, location_scale, stack
+from scizoo_timeseries.tokenizers.scaling import SCALINGS, location_scale, running_scale, stack
 
 
 class PatchTokenizer(Tokenizer):
     """Cuts series into patches that end with the series; each patch is one position.
 
-    ``values`` (n, F) and ``observed`` (n, F, 1 where something was measured) hold first the patch, channel after
+    ``values`` (n, F) and ``observed`` (n, F, bool) hold first the patch, channel after
     channel, then the patch of each named covariate, then the calendar. Past covariates stand with their patch;
     what is known in advance (future covariates, the calendar) stands one patch early, so that a position sees what
     is known of the patch that it is to predict. ``loc`` and ``scale`` (n,) or (n, C) are those of the history,
@@ -32,9 +33,15 @@ class PatchTokenizer(Tokenizer):
     patch : int
         Values of a patch, P.
     length : int, optional
-        Only the last so many values are encoded; all when not given.
+        Only the last so many values of the history are encoded; all when not given.
     scaling : {"standard", "mean-abs", "none"}
         See :func:`~scizoo_timeseries.tokenizers.scaling.location_scale`.
+    statistics : {"history", "running"}
+        Of what location and scale are: of the whole history, or at each position of all up to it, as models need
+        that are trained at every position (:func:`~scizoo_timeseries.tokenizers.scaling.running_scale`; standard
+        scaling only).
+    warm : int
+        First patches that share their running statistics.
     clip : float
         Scaled values are kept within plus or minus this.
     channels : int, optional
@@ -52,6 +59,8 @@ class PatchTokenizer(Tokenizer):
         patch: int = 16,
         length: int | None = 512,
         scaling: str = "standard",
+        statistics: str = "history",
+        warm: int = 4,
         clip: float = 20.0,
         channels: int | None = None,
         past: Sequence[str] = (),
@@ -65,7 +74,13 @@ class PatchTokenizer(Tokenizer):
             )
         if scaling not in SCALINGS:
             raise ConfigError(f"tokenizer.scaling={scaling}", expected=", ".join(SCALINGS))
+        if statistics not in ("history", "running") or warm < 1 or (statistics, scaling) == ("running", "mean-abs"):
+            raise ConfigError(
+                f"tokenizer: statistics={statistics}, scaling={scaling}, warm={warm}",
+                expected="statistics history or running (with scaling standard), warm from 1 on",
+            )
         self.patch, self.length, self.scaling, self.clip = patch, length, scaling, float(clip)
+        self.statistics, self.warm = statistics, warm
         self.channels, self.calendar = channels, bool(calendar)
         self.past, self.future = tuple(past), tuple(future)
 
@@ -75,6 +90,8 @@ class PatchTokenizer(Tokenizer):
             "patch": self.patch,
             "length": self.length,
             "scaling": self.scaling,
+            "statistics": self.statistics,
+            "warm": self.warm,
             "clip": self.clip,
             "channels": self.channels,
             "past": list(self.past),
@@ -125,12 +142,14 @@ class PatchTokenizer(Tokenizer):
         padding = [-len(one) % self.patch for one in kept]
         rows = stack([_padded(one.values, pad) for one, pad in zip(kept, padding)])
         lengths = rows.lengths
-        origin = np.array([pad + (len(o) if o.origin is None else o.origin) for o, pad in zip(kept, padding)])
-        within = np.arange(len(rows.values)) - np.repeat(rows.offsets[:-1], lengths)
-        history = within < np.repeat(origin, lengths) if len(kept) else np.empty(0, dtype=bool)
-        loc, scale = location_scale(rows, history, self.scaling)
-        scaled = (rows.values - np.repeat(loc, lengths, axis=0)) / np.repeat(scale, lengths, axis=0)
         counts = lengths // self.patch
+        if self.statistics == "running":
+            loc, scale = running_scale(rows, self.patch, self.warm)
+            size = np.full(len(loc), self.patch)
+        else:
+            loc, scale = location_scale(rows, _history(kept, padding, rows), self.scaling)
+            size = lengths
+        scaled = (rows.values - np.repeat(loc, size, axis=0)) / np.repeat(scale, size, axis=0)
         columns = [self._patches(scaled)]
         for name in self.past:
             columns.append(self._covariate(kept, padding, name, ahead=False))
@@ -144,12 +163,13 @@ class PatchTokenizer(Tokenizer):
 
         def each(numbers: np.ndarray) -> Ragged:
             wide = numbers[:, 0] if channels == 1 else numbers
-            return Ragged(np.repeat(wide, counts, axis=0).astype(np.float32), offsets)
+            spread = wide if self.statistics == "running" else np.repeat(wide, counts, axis=0)
+            return Ragged(spread.astype(np.float32), offsets)
 
         clipped = np.clip(np.where(observed, values, 0.0), -self.clip, self.clip)
         return {
             "values": Ragged(clipped.astype(np.float32), offsets),
-            "observed": Ragged(observed.astype(np.float32), offsets),
+            "observed": Ragged(observed, offsets),
             "loc": each(loc),
             "scale": each(scale),
         }
@@ -198,15 +218,21 @@ class PatchTokenizer(Tokenizer):
         return calendar_features(stamps[ends])
 
 
+def _history(kept: Sequence[Series], padding: Sequence[int], rows: Ragged) -> np.ndarray:
+    """Tell which values may enter location and scale: those before the origin of their series."""
+    origin = [pad + (len(one) if one.origin is None else one.origin) for one, pad in zip(kept, padding)]
+    within = np.arange(len(rows.values)) - np.repeat(rows.offsets[:-1], rows.lengths)
+    return within < np.repeat(np.array(origin, dtype=np.int64), rows.lengths)
+
+
 def _last(series: Series, length: int) -> Series:
-    if len(series) <= length:
+    """Keep the last values of the history, and all that follow its origin where it has one."""
+    first = (len(series) if series.origin is None else series.origin) - length
+    if first <= 0:
         return series
-    first = len(series) - length
     ahead = max((len(column) - len(series) for column in series.future.values()), default=0)
     cut = series.window(first, len(series), ahead)
-    if series.origin is not None:
-        object.__setattr__(cut, "origin", max(0, series.origin - first))
-    return cut
+    return cut if series.origin is None else replace(cut, origin=length)
 
 
 def _padded(values: np.ndarray, pad: int) -> np.ndarray:

@@ -10,7 +10,7 @@ from scizoo.data.ragged import Ragged
 from scizoo.errors import ConfigError, did_you_mean
 
 SCALINGS = ("standard", "mean-abs", "none")
-_FLAT = 1e-6  # deviation, relative to the level, below which a history counts as constant
+_FLAT = 1e-9  # deviation, relative to the level, below which a history counts as constant
 _FLAT_SCALE = 1e-3  # scale of a constant history, relative to its level
 
 
@@ -55,6 +55,52 @@ def location_scale(rows: Ragged, history: np.ndarray, scaling: str) -> tuple[np.
     loc[full] = mean
     scale[full] = np.where(flat, np.where(level > 0, _FLAT_SCALE * level, 1.0), deviation)
     return loc, scale
+
+
+def running_scale(rows: Ragged, patch: int, warm: int) -> tuple[np.ndarray, np.ndarray]:
+    """Measure mean and standard deviation of everything up to the end of each patch, for causal models.
+
+    Nothing that follows a patch enters its location and scale, so that a model may be trained to predict at every
+    position (patch-wise causal scaling of Toto, Cohen et al. 2024, arXiv 2407.07874). The first ``warm`` patches,
+    too short to tell a scale, share that of all of them.
+
+    Parameters
+    ----------
+    rows : Ragged
+        Values (total, C), whole patches; NaN where missing.
+    patch, warm : int
+
+    Returns
+    -------
+    loc, scale : ndarray of float64, shape (patches, C)
+    """
+    values, lengths = rows.values, rows.lengths
+    known = np.isfinite(values)
+    full = np.flatnonzero(lengths > 0)
+    # Shifted by the mean of each row, which cancels out: squares of large levels would lose the deviation.
+    starts = rows.offsets[:-1][full]
+    many = np.maximum(np.add.reduceat(known, starts, axis=0, dtype=np.int64), 1) if len(full) else 1
+    zeroed = np.where(known, values, 0.0)
+    middle = np.add.reduceat(zeroed, starts, axis=0) / many if len(full) else np.zeros((0, values.shape[1]))
+    centred = np.where(known, values - np.repeat(middle, lengths[full], axis=0), 0.0)
+    counts = lengths // patch
+    ends = np.repeat(np.cumsum(counts) - counts, counts)  # the first patch of each patch's row
+    place = np.arange(int(counts.sum()))
+    place = np.maximum(place, ends + np.minimum(warm, np.repeat(counts, counts)) - 1)
+
+    def so_far(column: np.ndarray) -> np.ndarray:
+        sums = np.cumsum(column.reshape(-1, patch, column.shape[1]).sum(axis=1), axis=0)
+        before = np.concatenate([np.zeros((1, column.shape[1])), sums])[ends]
+        return sums[place] - before
+
+    number = np.maximum(so_far(known.astype(np.float64)), 1.0)
+    mean = so_far(centred) / number
+    deviation = np.sqrt(np.maximum(so_far(centred**2) / number - mean**2, 0.0))
+    loc = mean + np.repeat(middle, counts[full], axis=0)
+    level = np.abs(loc)
+    # The difference of squares above is exact to half the digits only.
+    flat = deviation <= np.maximum(np.maximum(_FLAT * level, 1e-7 * np.abs(mean)), 1e-300)
+    return loc, np.where(flat, np.where(level > 0, _FLAT_SCALE * level, 1.0), deviation)
 
 
 def stack(arrays: Sequence[np.ndarray]) -> Ragged:
