@@ -14,7 +14,7 @@ import numpy as np
 
 #: Periods in steps: hours, days, weeks, months, quarters, and minutes of several widths.
 PERIODS = (4, 5, 6, 7, 10, 12, 14, 24, 26, 30, 48, 52, 60, 96, 144, 168, 288, 336, 365)
-_FEATURES = 32
+_FEATURES = 16
 _KINDS = ("periodic", "periodic", "periodic", "smooth", "rough", "trend", "walk", "noise")
 
 
