@@ -15,7 +15,14 @@ DOMAIN = Domain(
     name="timeseries",
     summary="Forecasting with quantiles, classification, anomalies and imputation of time series",
     package="scizoo_timeseries",
-    formats=("long CSV/Parquet", "wide CSV/Parquet", ".ts (sktime, aeon)", ".tsf (Monash)", "M4 CSV", "ETT CSV"),
+    formats=(
+        "long CSV/Parquet",
+        "wide CSV/Parquet",
+        ".ts (sktime, aeon)",
+        ".tsf (Monash)",
+        "M4 CSV",
+        "ETT CSV",
+    ),
     picture="scizoo_timeseries.picture.draw",
     requires=("statsforecast", "utilsforecast", "statsmodels"),
 )
@@ -25,7 +32,7 @@ def predict_df(
     model: Any,
     df: pd.DataFrame,
     horizon: int,
-    levels: Sequence[float] = (80, 90),
+    levels: Sequence[float] = (0.1, 0.5, 0.9),
     freq: str | None = None,
     **columns: str,
 ) -> pd.DataFrame:

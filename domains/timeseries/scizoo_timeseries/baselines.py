@@ -16,7 +16,7 @@ from scipy.special import ndtri
 from scizoo.data.records import Record
 from scizoo.errors import TrainingError
 from scizoo.evaluation.baseline import Baseline
-from scizoo_timeseries.series import Series
+from scizoo_timeseries.series import Series, seasonal_scale
 
 log = logging.getLogger(__name__)
 
@@ -147,6 +147,20 @@ class SeasonalNaive(LocalForecaster):
     def quantiles_of(self, values: np.ndarray, season: int, levels: np.ndarray) -> np.ndarray:
         """Forecast one history; see :func:`seasonal_naive`."""
         return seasonal_naive(values, season, self.horizon_, levels)
+
+    def error_scale(self, records: Sequence[Record]) -> np.ndarray:
+        """Return the mean absolute seasonal difference of each whole history, (records,); NaN where there is none.
+
+        A window knows that of the history before its first value too: ``meta["scale"]``.
+        """
+        found = []
+        for record in records:
+            series: Series = record.input
+            known = record.meta.get("scale") if self.season is None else None
+            found.append(
+                seasonal_scale(series.values, self.season or series.season) if known is None else float(known)
+            )
+        return np.array(found)
 
 
 class _StatsForecast(LocalForecaster):

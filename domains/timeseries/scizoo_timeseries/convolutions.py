@@ -31,7 +31,9 @@ def to_cube(inputs: Sequence[Any], length: int | None = None) -> np.ndarray:
     series = [as_series(one) for one in inputs]
     channels = {one.channels for one in series}
     if len(channels) > 1:
-        raise DataError(f"series have {sorted(channels)} channels.", expected="the same number in every series")
+        raise DataError(
+            f"series have {sorted(channels)} channels.", expected="the same number in every series"
+        )
     longest = length or max(len(one) for one in series)
     cube = np.empty((len(series), next(iter(channels), 1), longest))
     for row, one in enumerate(series):

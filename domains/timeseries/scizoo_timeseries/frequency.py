@@ -60,7 +60,8 @@ def season_of(freq: str | None) -> int:
         offset = to_offset(freq)
     except ValueError as error:
         raise ConfigError(
-            f"freq={freq} is no frequency.", expected="a name of pandas: h, D, B, W-SUN, MS, QS, YS, 15min, ..."
+            f"freq={freq} is no frequency.",
+            expected="a name of pandas: h, D, B, W-SUN, MS, QS, YS, 15min, ...",
         ) from error
     base = offset.rule_code.partition("-")[0]
     if base in _DAY_SEASONS:
@@ -148,7 +149,9 @@ def infer_frequency(stamps: np.ndarray, tz: str | None = None) -> str:
         modes = [int(pd.Series(part).mode().iloc[0]) for part in (steps[:half], steps[half:]) if len(part)]
         if len(set(modes)) > 1:
             names = " to ".join(str(pd.Timedelta(mode)) for mode in modes)
-            raise IrregularError(f"its stamps are irregular: no step is common, or the frequency changes ({names})")
+            raise IrregularError(
+                f"its stamps are irregular: no step is common, or the frequency changes ({names})"
+            )
         raise IrregularError(
             f"its stamps are irregular: the commonest step, {pd.Timedelta(common)}, is only "
             f"{counts.max()} of {len(steps)}"
@@ -185,7 +188,9 @@ def _changed(places: np.ndarray) -> tuple[int, int] | None:
 
 
 def _sub_daily(freq: str) -> bool:
-    return isinstance(to_offset(freq), pd.tseries.offsets.Tick) and pd.Timedelta(to_offset(freq)) < pd.Timedelta("1D")
+    return isinstance(to_offset(freq), pd.tseries.offsets.Tick) and pd.Timedelta(
+        to_offset(freq)
+    ) < pd.Timedelta("1D")
 
 
 def _local(index: pd.DatetimeIndex, freq: str, tz: str | None) -> pd.DatetimeIndex:

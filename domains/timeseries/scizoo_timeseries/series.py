@@ -61,10 +61,14 @@ class Series:
         object.__setattr__(self, "values", values)
         for name, column in self.past.items():
             if len(column) != len(values):
-                raise ValueError(f"past covariate {name!r} has {len(column)} values, the series {len(values)}")
+                raise ValueError(
+                    f"past covariate {name!r} has {len(column)} values, the series {len(values)}"
+                )
         for name, column in self.future.items():
             if len(column) < len(values):
-                raise ValueError(f"future covariate {name!r} has {len(column)} values, the series {len(values)}")
+                raise ValueError(
+                    f"future covariate {name!r} has {len(column)} values, the series {len(values)}"
+                )
 
     def __len__(self) -> int:
         return len(self.values)

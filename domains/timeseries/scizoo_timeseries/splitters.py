@@ -22,7 +22,8 @@ def _span(record: Record) -> tuple[int, int]:
         return int(record.meta["start"]), int(record.meta["stop"])
     except KeyError as error:
         raise DataError(
-            f"record '{record.id}' is no forecast window.", expected="windows of a series, with start and stop"
+            f"record '{record.id}' is no forecast window.",
+            expected="windows of a series, with start and stop",
         ) from error
 
 
@@ -189,7 +190,12 @@ class StatedOrGrouped(Splitter):
         seed: int = 0,
         stratify: bool = True,
     ):
-        self.fractions, self.validation, self.seed, self.stratify = tuple(fractions), validation, seed, stratify
+        self.fractions, self.validation, self.seed, self.stratify = (
+            tuple(fractions),
+            validation,
+            seed,
+            stratify,
+        )
 
     def split(self, records: Sequence[Record]) -> Split:
         """Split the records; see the class."""

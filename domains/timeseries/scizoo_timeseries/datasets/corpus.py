@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from scizoo.data.records import Dataset, Licence, Record
-from scizoo.errors import ConfigError
+from scizoo.errors import ConfigError, DataError
 from scizoo.files import sha256_json
 from scizoo_timeseries.datasets import embedded, measured
 from scizoo_timeseries.series import Series
@@ -82,13 +81,16 @@ class ForecastCorpus(Dataset):
         for name in sets:
             if name not in FREE_SETS:
                 raise ConfigError(
-                    f"data.sets: '{name}' is not for pre-training.", expected=f"some of {', '.join(FREE_SETS)}"
+                    f"data.sets: '{name}' is not for pre-training.",
+                    expected=f"some of {', '.join(FREE_SETS)}",
                 )
         self.synthetic, self.mixed, self.real = synthetic, mixed, real
         self.length, self.ahead, self.short = length, ahead, short
         self.measured, self.sets = check_names(measured), tuple(sets)
         if (mixed or real) and not (self.measured or self.sets):
-            raise ConfigError("data.mixed and data.real need data.measured or data.sets.", remedy="set both to 0.")
+            raise ConfigError(
+                "data.mixed and data.real need data.measured or data.sets.", remedy="set both to 0."
+            )
         self.seed, self.cache = seed, cache
 
     @property
@@ -102,7 +104,9 @@ class ForecastCorpus(Dataset):
         keys = ("synthetic", "mixed", "real", "length", "ahead", "short", "measured", "sets", "seed")
         sources = [measured.SOURCES[name].sha256 for name in self.measured]
         settings = {key: getattr(self, key) for key in keys}
-        return sha256_json({"class": "ForecastCorpus", "settings": settings, "sources": sources, "version": 1})
+        return sha256_json(
+            {"class": "ForecastCorpus", "settings": settings, "sources": sources, "version": 1}
+        )
 
     def records(self) -> Iterator[Record]:
         """Yield synthetic windows, then mixes, then measured ones."""
@@ -119,9 +123,7 @@ class ForecastCorpus(Dataset):
             name, values = self._window(rng)
             yield self._record(rng, values, f"measured-{number}", name, "measured")
 
-    def _record(
-        self, rng: np.random.Generator, values: np.ndarray, id: str, group: str, kind: str
-    ) -> Record:
+    def _record(self, rng: np.random.Generator, values: np.ndarray, id: str, group: str, kind: str) -> Record:
         if rng.random() < self.short:
             # Short histories, whose first patch is not whole, are what many users have.
             values = values[-int(rng.integers(min(2 * self.ahead, self.length), self.length + 1)) :]
@@ -138,6 +140,11 @@ class ForecastCorpus(Dataset):
         for name in self.sets:
             found += [(entry.series.unique_id, entry.series.values) for entry in embedded.read_set(name)]
         return found
+
+    def measured_values(self) -> Iterator[np.ndarray]:
+        """Yield the measured series whole, for a sketch of what the corpus holds."""
+        if self.mixed or self.real:
+            yield from (values for _, values in self._pool)
 
     @cached_property
     def _shares(self) -> np.ndarray:
@@ -158,4 +165,7 @@ class ForecastCorpus(Dataset):
             known = np.isfinite(window)
             if known.mean() >= _LEAST_KNOWN and np.ptp(window[known]) > 0:
                 return name, window.copy()
-        return name, np.nan_to_num(values[-self.length :])
+        raise DataError(
+            f"{self.name}: no window of {self.length} values is known well enough.",
+            remedy="lower data.length.",
+        )

@@ -86,7 +86,9 @@ class LabelledSeries(SeriesFiles):
             if entry.label is None or not entry.label.strip():
                 self.rejections.reject(entry.source, series.unique_id, "has no label")
                 continue
-            meta = {name: value for name, value in series.static.items() if name not in (self.group, self.split)}
+            meta = {
+                name: value for name, value in series.static.items() if name not in (self.group, self.split)
+            }
             part = _part(entry.source)
             if self.split:
                 meta["split"] = series.static.get(self.split)

@@ -58,7 +58,14 @@ SOURCES = {
         "26abb3b02c44016787699e001410a3fa683d5f2d1587778e9dd086b544703ede",
         ("Date", "Time"),
         "%d/%m/%Y %H:%M:%S",
-        ("Global_active_power", "Global_reactive_power", "Voltage", "Sub_metering_1", "Sub_metering_2", "Sub_metering_3"),
+        (
+            "Global_active_power",
+            "Global_reactive_power",
+            "Voltage",
+            "Sub_metering_1",
+            "Sub_metering_2",
+            "Sub_metering_3",
+        ),
         ("10min", "h", "D"),
     ),
     "appliances": Source(
@@ -114,14 +121,18 @@ def read_measured(name: str, cache: Path | None = None) -> Iterator[tuple[str, n
     about = SOURCES[name]
     path = resolve(about.source, cache)
     try:
-        frame = pd.read_csv(path, usecols=[*about.time, *about.columns], na_values=["?", "NA"], low_memory=False)
+        frame = pd.read_csv(
+            path, usecols=[*about.time, *about.columns], na_values=["?", "NA"], low_memory=False
+        )
         text = frame[about.time[0]].astype(str)
         for column in about.time[1:]:
             text = text + " " + frame[column].astype(str)
         stamps = pd.to_datetime(text, format=about.format)
     except (ValueError, OSError, EOFError) as error:
         raise DataError(f"{path} is not as expected: {error}", remedy="remove it from the cache.") from error
-    numbers = frame[list(about.columns)].apply(pd.to_numeric, errors="coerce").set_index(pd.DatetimeIndex(stamps))
+    numbers = (
+        frame[list(about.columns)].apply(pd.to_numeric, errors="coerce").set_index(pd.DatetimeIndex(stamps))
+    )
     for freq in about.freqs:
         regular = numbers.resample(freq).mean()
         for column in about.columns:

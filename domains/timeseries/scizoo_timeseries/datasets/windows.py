@@ -141,7 +141,9 @@ class ForecastWindows(SeriesFiles):
                     found += 1
                     yield record
             if not found:
-                self.rejections.reject(source, series.unique_id, "has no window with a known value to forecast")
+                self.rejections.reject(
+                    source, series.unique_id, "has no window with a known value to forecast"
+                )
 
     def _prepared(self, series: Series) -> Series:
         if self.rows is not None and len(series) > self.rows:

@@ -121,7 +121,9 @@ def _grid(
         except IrregularError as error:
             raise ValueError(f"{error}; name the frequency with data.freq, or resample the series") from error
         if grid.gaps > _MOST_GAPS * len(stamps):
-            raise ValueError(f"has {grid.gaps} gaps for {len(stamps)} rows of frequency '{grid.freq}'; resample it")
+            raise ValueError(
+                f"has {grid.gaps} gaps for {len(stamps)} rows of frequency '{grid.freq}'; resample it"
+            )
         return grid.stamps, grid.places, grid.freq
     step = int(np.gcd.reduce(np.diff(stamps)))
     full = np.arange(stamps[0], stamps[-1] + step, step, dtype=np.int64)

@@ -92,7 +92,9 @@ def layout_of(path: Path, options: ReadOptions) -> str:
     )
 
 
-def read_tables(path: Path, options: ReadOptions, log: RejectionLog, label: str | None = None) -> Iterator[Entry]:
+def read_tables(
+    path: Path, options: ReadOptions, log: RejectionLog, label: str | None = None
+) -> Iterator[Entry]:
     """Yield the series of a table, whatever its layout; bad ones go to `log`.
 
     Parameters
@@ -138,30 +140,48 @@ def _read_long(path: Path, options: ReadOptions, log: RejectionLog, label: str |
             reader.check(column, f"data.{kind}")
     used = [name for name in names.values() if name]
     used += [name for kind in ("past", "future", "static") for name in getattr(options, kind)]
-    frame = read_frame(path, list(dict.fromkeys(used)))
+    yield from long_entries(read_frame(path, list(dict.fromkeys(used))), path.name, options, log, label)
+
+
+def long_entries(
+    frame: pd.DataFrame, name: str, options: ReadOptions, log: RejectionLog, label: str | None = None
+) -> Iterator[Entry]:
+    """Yield the series of a long frame whose columns were checked; bad ones go to `log`.
+
+    Parameters
+    ----------
+    frame : pandas.DataFrame
+        A row an observation.
+    name : str
+        What messages call it.
+    options : ReadOptions
+    log : RejectionLog
+    label : str, optional
+        The column with the class of each series.
+    """
     stamps = parse_stamps(frame[options.time], options.time_format)
-    check_any(stamps, path, options.time)
-    numeric = {name: _numbers(frame[name]) for name in (options.target, *options.past, *options.future)}
-    codes, ids = _groups(frame, options, path)
+    check_any(stamps, name, options.time)
+    numeric = {column: _numbers(frame[column]) for column in (options.target, *options.past, *options.future)}
+    codes, ids = _groups(frame, options, name)
     order = np.argsort(codes, kind="stable")
     borders = np.searchsorted(codes[order], np.arange(len(ids) + 1))
     nameless = order[: borders[0]]
     if len(nameless):
-        log.reject(f"{path.name}, row {nameless[0] + 1}", "", f"column '{options.id}' is empty")
+        log.reject(f"{name}, row {nameless[0] + 1}", "", f"column '{options.id}' is empty")
     for number, unique_id in enumerate(ids):
         rows = order[borders[number] : borders[number + 1]]
-        source = f"{path.name}, series '{unique_id}'"
+        source = f"{name}, series '{unique_id}'"
         try:
             yield _one_long(unique_id, rows, stamps, numeric, frame, options, source, label)
         except ValueError as error:
             log.reject(source, unique_id, str(error))
 
 
-def _groups(frame: pd.DataFrame, options: ReadOptions, path: Path) -> tuple[np.ndarray, list[str]]:
+def _groups(frame: pd.DataFrame, options: ReadOptions, name: str) -> tuple[np.ndarray, list[str]]:
     if options.id is None:
-        return np.zeros(len(frame), dtype=np.int64), [path.name.partition(".")[0]]
-    codes, names = pd.factorize(frame[options.id])
-    return codes, [_plain(name) for name in names]
+        return np.zeros(len(frame), dtype=np.int64), [name.partition(".")[0]]
+    codes, found = pd.factorize(frame[options.id])
+    return codes, [_plain(one) for one in found]
 
 
 def _plain(name: Any) -> str:
@@ -187,7 +207,9 @@ def _one_long(
     for name, (_, wrong) in numeric.items():
         faulty = rows[wrong[rows]]
         if len(faulty):
-            raise ValueError(f"row {faulty[0] + 1}: '{frame[name].iloc[faulty[0]]}' in column '{name}' is no number")
+            raise ValueError(
+                f"row {faulty[0] + 1}: '{frame[name].iloc[faulty[0]]}' in column '{name}' is no number"
+            )
     tz = options.tz or stamps.tz
     static = {name: _constant(frame[name].iloc[rows], name) for name in options.static}
     series, notes = assemble(

@@ -114,5 +114,7 @@ def _stamped(line: str, unique_id: str, source: str, label: str | None, options:
     values = np.array(columns).T
     if values.shape[1] == 1:
         values = values[:, 0]
-    series, notes = assemble(unique_id, parsed.to_numpy(dtype="datetime64[ns]"), values, options, tz=options.tz)
+    series, notes = assemble(
+        unique_id, parsed.to_numpy(dtype="datetime64[ns]"), values, options, tz=options.tz
+    )
     return Entry(series, source, label, notes)

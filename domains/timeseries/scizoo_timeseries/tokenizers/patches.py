@@ -74,7 +74,11 @@ class PatchTokenizer(Tokenizer):
             )
         if scaling not in SCALINGS:
             raise ConfigError(f"tokenizer.scaling={scaling}", expected=", ".join(SCALINGS))
-        if statistics not in ("history", "running") or warm < 1 or (statistics, scaling) == ("running", "mean-abs"):
+        if (
+            statistics not in ("history", "running")
+            or warm < 1
+            or (statistics, scaling) == ("running", "mean-abs")
+        ):
             raise ConfigError(
                 f"tokenizer: statistics={statistics}, scaling={scaling}, warm={warm}",
                 expected="statistics history or running (with scaling standard), warm from 1 on",
@@ -195,7 +199,9 @@ class PatchTokenizer(Tokenizer):
         folded = rows.reshape(-1, self.patch, rows.shape[1]).transpose(0, 2, 1)
         return folded.reshape(len(folded), -1)
 
-    def _covariate(self, kept: Sequence[Series], padding: Sequence[int], name: str, ahead: bool) -> np.ndarray:
+    def _covariate(
+        self, kept: Sequence[Series], padding: Sequence[int], name: str, ahead: bool
+    ) -> np.ndarray:
         """Scale a covariate over its history and fold it; `ahead` moves it one patch early."""
         shift = self.patch if ahead else 0
         columns = []
