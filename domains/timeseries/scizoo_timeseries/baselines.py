@@ -1,6 +1,7 @@
 """Statistical forecasts: seasonal naive, and AutoETS, Theta and AutoARIMA by statsforecast.
 
-Each is fitted to the history of each window alone, as the field does; the training part gives the horizon only.
+Each is fitted to the history of each window alone, as the field does; the training part gives the horizon
+only.
 """
 
 from __future__ import annotations
@@ -33,8 +34,8 @@ def filled(values: np.ndarray) -> np.ndarray:
 class LocalForecaster(Baseline):
     """A method that is fitted to one history at a time.
 
-    A subclass implements :meth:`quantiles_of`. A history on which the method fails is forecast by seasonal naive,
-    and the log says how many were.
+    A subclass implements :meth:`quantiles_of`. A history on which the method fails is forecast by seasonal
+    naive, and the log says how many were.
     """
 
     length: int | None
@@ -149,7 +150,7 @@ class SeasonalNaive(LocalForecaster):
         return seasonal_naive(values, season, self.horizon_, levels)
 
     def error_scale(self, records: Sequence[Record]) -> np.ndarray:
-        """Return the mean absolute seasonal difference of each whole history, (records,); NaN where there is none.
+        """Return the mean absolute seasonal difference of each history, (records,); NaN where there is none.
 
         A window knows that of the history before its first value too: ``meta["scale"]``.
         """

@@ -49,8 +49,9 @@ class RandomConvolutions:
     """Shares of positive values after dilated convolutions with 84 fixed kernels and data-driven biases.
 
     MiniRocket (Dempster et al. 2021, arXiv 2012.08791), which follows ROCKET (Dempster et al. 2020, arXiv
-    1910.13051): the kernels are fixed, dilations grow in powers of two to the length of the series, biases are
-    quantiles of the output on random training series. Of several channels each kernel sums a random subset.
+    1910.13051): the kernels are fixed, dilations grow in powers of two to the length of the series, biases
+    are quantiles of the output on random training series. Of several channels each kernel sums a random
+    subset.
 
     Parameters
     ----------
@@ -154,7 +155,8 @@ class ConvolutionRidge(Baseline):
         self.ridge_ = RidgeCV(alphas=np.logspace(-3, 4, 10), store_cv_results=True).fit(x, coded)
         place = int(np.argmin(np.abs(self.ridge_.alphas - self.ridge_.alpha_)))
         errors = np.reshape(self.ridge_.cv_results_, (len(x), len(self.classes_), -1))[:, :, place]
-        # The errors are squared; what was predicted for a record that was left out lies on one side or the other.
+        # The errors are squared; what was predicted for a record that was left out lies on one side or the
+        # other.
         left_out = coded * (1 - np.sqrt(errors))
         self.sharpness_ = _sharpness(left_out, numbers)
         return self

@@ -58,8 +58,8 @@ def predict_df(
     Returns
     -------
     pandas.DataFrame
-        ``id`` and ``time`` as in `df`, then a column a level, ``"0.1"``, in the units of each series; series in
-        the order in which they first occur.
+        ``id`` and ``time`` as in `df`, then a column a level, ``"0.1"``, in the units of each series; series
+        in the order in which they first occur.
 
     Raises
     ------

@@ -75,10 +75,8 @@ def grid_after(last: np.datetime64, freq: str, horizon: int, tz: str | None = No
     """Return the `horizon` stamps (UTC) that follow `last`; days and longer are counted in local time."""
     start = _local(pd.DatetimeIndex([last]), freq, tz)[0]
     found = pd.date_range(start, periods=horizon + 1, freq=freq)
-    if len(found) and found[0] == start:
-        found = found[1:]
-    else:  # the last stamp stands off the grid
-        found = found[:horizon]
+    # A last stamp off the grid is not among the steps found.
+    found = found[1:] if len(found) and found[0] == start else found[:horizon]
     return _utc(found, freq, tz)
 
 
@@ -165,10 +163,10 @@ def _calendar_frequency(index: pd.DatetimeIndex) -> str | None:
     month = index[0].month_name()[:3].upper()
     for name in (f"YS-{month}", f"YE-{month}", f"QS-{month}", f"QE-{month}", "MS", "ME", weekday, "B", "D"):
         full = pd.date_range(index[0], index[-1], freq=name)
-        if len(full) and full[0] == index[0] and (full.get_indexer(index) >= 0).all():
-            # A frequency of which most steps are missing is the wrong one.
-            if len(index) * 2 >= len(full):
-                return name
+        # A frequency of which most steps are missing is the wrong one.
+        holds = len(full) and full[0] == index[0] and (full.get_indexer(index) >= 0).all()
+        if holds and len(index) * 2 >= len(full):
+            return name
     return None
 
 

@@ -39,8 +39,8 @@ class Series:
     tz : str, optional
         The time zone of the file; the stamps themselves are in UTC.
     origin : int, optional
-        Where history ends, in a window to pre-train on that holds its own future: nothing at or after this place
-        may enter its location and scale. By default all of it is history.
+        Where history ends, in a window to pre-train on that holds its own future: nothing at or after this
+        place may enter its location and scale. By default all of it is history.
     """
 
     values: np.ndarray
@@ -81,7 +81,8 @@ class Series:
     def digest(self) -> str:
         """Hash of name, values and stamps; equal inputs have equal digests."""
         found = hashlib.blake2b(self.unique_id.encode(), digest_size=12)
-        # Start, end and length give away regular stamps; hashing all of them would cost as much as the values.
+        # Start, end and length give away regular stamps; hashing all of them would cost as much as the
+        # values.
         ends = self.stamps[[0, -1]] if len(self.stamps) else self.stamps
         for array in (self.values, ends, *self.past.values(), *self.future.values()):
             found.update(np.ascontiguousarray(array).tobytes())
@@ -97,7 +98,7 @@ class Series:
         return hash(self.digest())
 
     def window(self, start: int, stop: int, horizon: int = 0) -> Series:
-        """Cut out ``values[start:stop]``; future covariates reach `horizon` steps further. Nothing is copied."""
+        """Cut out ``values[start:stop]``; future covariates reach `horizon` further. No copies."""
         return replace(
             self,
             values=self.values[start:stop],

@@ -1,4 +1,4 @@
-"""How alike windows and series are, for the leakage audit: overlap in time, copies under other names, corpora."""
+"""How alike windows and series are, for the leakage audit: overlap in time, copies, corpora."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ _BLOCK = 2_000_000  # cells of a block of correlations
 class SeriesSimilarity:
     """Copies of series, whatever their unit, and targets that overlap in time.
 
-    Two windows of the same series mean the same when their targets share a time, or when both are copies. Series
-    under different names are compared by their differences, so that shift and scale do not matter: equal ones are
-    exact copies; where the end of a test window (its last values of history and its target) correlates with any
-    stretch of another series that an earlier part holds, they are near copies.
+    Two windows of the same series mean the same when their targets share a time, or when both are copies.
+    Series under different names are compared by their differences, so that shift and scale do not matter:
+    equal ones are exact copies; where the end of a test window (its last values of history and its target)
+    correlates with any stretch of another series that an earlier part holds, they are near copies.
 
     Parameters
     ----------
@@ -62,7 +62,7 @@ class SeriesSimilarity:
     def exact_duplicates(
         self, records_a: Sequence[Record], records_b: Sequence[Record]
     ) -> list[tuple[int, int]]:
-        """Return every pair ``(i, j)`` of equal inputs, and of windows of a series whose targets share a time."""
+        """Return pairs ``(i, j)`` of equal inputs, and of windows of a series whose targets share a time."""
         pairs = set(equal_pairs(list(map(_content, records_a)), list(map(_content, records_b))))
         if records_a is not records_b:  # within a part targets may overlap: stride is the user's choice
             pairs |= set(_overlaps(records_a, records_b))
@@ -71,7 +71,7 @@ class SeriesSimilarity:
     def near_duplicates(
         self, records_a: Sequence[Record], records_b: Sequence[Record]
     ) -> list[tuple[int, int, float]]:
-        """Return ``(i, j, correlation)``: for windows of ``b`` the likest stretch of another series in ``a``."""
+        """Return ``(i, j, correlation)``: for windows of ``b`` the likest stretch of other series."""
         if not len(records_a) or not len(records_b):
             return []
         chosen = np.unique(np.linspace(0, len(records_b) - 1, min(self.most, len(records_b))).astype(int))
@@ -123,8 +123,9 @@ class SeriesSimilarity:
     def sketch(self, records: Iterable[Record]) -> np.ndarray:
         """Return the sorted lowest ``1/scale`` (uint64) of the hashes of the corpus's runs.
 
-        Of a corpus that tells its measured series (``measured_values``) only these are sketched: what is drawn at
-        random holds nobody's test data. Where they cannot be fetched the sketch is empty, which measures nothing.
+        Of a corpus that tells its measured series (``measured_values``) only these are sketched: what is
+        drawn at random holds nobody's test data. Where they cannot be fetched the sketch is empty, which
+        measures nothing.
         """
         told = getattr(records, "measured_values", None)
         kept, waiting = np.empty(0, dtype=np.uint64), []

@@ -39,10 +39,11 @@ def _parted(parts: Mapping[str, list[int]], records: Sequence[Record], method: s
 class RollingOrigin(Splitter):
     """The last windows of every series test, those before validate, all that end before those train.
 
-    In each series, going back from its end: ``windows`` cutoffs at least ``step`` apart are the test part; then
-    ``validation_windows`` cutoffs whose targets end at least ``gap`` steps before the first test target begins;
-    then every window whose target ends at least ``gap`` steps before the first validation target begins trains.
-    Targets of two parts so never share a time in one series. Windows in between are in no part, and counted.
+    In each series, going back from its end: ``windows`` cutoffs at least ``step`` apart are the test part;
+    then ``validation_windows`` cutoffs whose targets end at least ``gap`` steps before the first test target
+    begins; then every window whose target ends at least ``gap`` steps before the first validation target
+    begins trains. Targets of two parts so never share a time in one series. Windows in between are in no
+    part, and counted.
 
     Parameters
     ----------
@@ -90,9 +91,9 @@ class RollingOrigin(Splitter):
                 )
         step = "the horizon" if self.step is None else f"{self.step} steps"
         method = (
-            f"by rolling origin: the last {self.windows} windows of each of {len(members):,} series test, the "
-            f"{self.validation_windows} before validate, {step} apart, gap {self.gap}; no target time of a series "
-            f"is in two parts ({unused:,} windows that would overlap are unused)"
+            f"by rolling origin: the last {self.windows} windows of each of {len(members):,} series test, "
+            f"the {self.validation_windows} before validate, {step} apart, gap {self.gap}; no target time of "
+            f"a series is in two parts ({unused:,} windows that would overlap are unused)"
         )
         return _parted(parts, records, method)
 
@@ -167,6 +168,14 @@ class BorderSplitter(Splitter):
             f"-{edges[3]} test; {unused:,} windows across a border or beyond are unused"
         )
         return _parted(parts, records, method)
+
+
+class HeldOutSeries(GroupSplitter):
+    """Whole series test and validate, all their windows with them: how a model does on series it never saw."""
+
+    def groups(self, records: Sequence[Record]) -> np.ndarray:
+        """Name the series of each window."""
+        return np.array([_series_of(record) for record in records], dtype=object)
 
 
 class StatedOrGrouped(Splitter):

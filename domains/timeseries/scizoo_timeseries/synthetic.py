@@ -1,9 +1,9 @@
 """Synthetic series to pre-train on: sums and products of random functions, and mixes of real series.
 
-The compositions follow KernelSynth and TSMixup (Ansari et al. 2024, arXiv 2403.07815). KernelSynth draws from a
-Gaussian process by factorising its covariance, cubic in the length; here each kernel's function is drawn from its
-spectrum (random Fourier features, Rahimi and Recht 2007), linear in the length, and functions are added or
-multiplied where KernelSynth does so with kernels.
+The compositions follow KernelSynth and TSMixup (Ansari et al. 2024, arXiv 2403.07815). KernelSynth draws from
+a Gaussian process by factorising its covariance, cubic in the length; here each kernel's function is drawn
+from its spectrum (random Fourier features, Rahimi and Recht 2007), linear in the length, and functions are
+added or multiplied where KernelSynth does so with kernels.
 """
 
 from __future__ import annotations
@@ -118,7 +118,7 @@ def _weathered(rng: np.random.Generator, series: np.ndarray) -> np.ndarray:
 
 
 def mix(rng: np.random.Generator, windows: Sequence[np.ndarray]) -> np.ndarray:
-    """Mix real windows of equal length: weights of a Dirichlet distribution over mean-scaled values (TSMixup).
+    """Mix real windows of equal length: Dirichlet weights over mean-scaled values (TSMixup).
 
     Parameters
     ----------

@@ -115,7 +115,7 @@ class SeriesFiles(Dataset):
         )
 
     def entries(self, label: str | None = None) -> Iterator[Entry]:
-        """Yield the series; bad ones go to ``rejections``. A name that comes twice is told apart by its file."""
+        """Yield the series of all files; bad ones go to ``rejections``."""
         from scizoo_timeseries.readers.detect import read_series
 
         self.counts.clear()

@@ -23,8 +23,8 @@ FREE_SETS = ("elnino", "elec_equip", "sunspots", "nile", "copper")
 class ForecastCorpus(Dataset):
     """Windows of history and future, the same for a seed on every machine.
 
-    Neither ETT nor M4 is among them, nor any series that a named task of this domain tests on, so that forecasts
-    of those are zero-shot.
+    Neither ETT nor M4 is among them, nor any series that a named task of this domain tests on, so that
+    forecasts of those are zero-shot.
 
     Parameters
     ----------
@@ -148,7 +148,7 @@ class ForecastCorpus(Dataset):
 
     @cached_property
     def _shares(self) -> np.ndarray:
-        """How often each series is drawn: by the root of its length, so that long ones do not crowd out all."""
+        """How often each series is drawn: by the root of its length, so that long ones do not crowd it."""
         sizes = np.sqrt([len(values) for _, values in self._pool])
         return sizes / sizes.sum()
 

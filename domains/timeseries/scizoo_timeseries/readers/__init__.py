@@ -1,1 +1,1 @@
-"""Readers of the field's file formats; each yields one :class:`~scizoo_timeseries.series.Series` at a time."""
+"""Readers of the field's file formats; each yields one series at a time."""

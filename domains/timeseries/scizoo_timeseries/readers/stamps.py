@@ -149,7 +149,7 @@ def _localised(index: pd.DatetimeIndex, tz: str) -> np.ndarray:
         alone = twice & ~np.asarray(index.duplicated(keep=False))
         if alone.any():
             raise ValueError(
-                f"has the stamp {index[alone][0]}, which comes twice in {tz} (summer time ends) and once here; "
+                f"has the stamp {index[alone][0]}, which comes twice in {tz} (summer time ends), once here; "
                 "give offsets, or data.tz=UTC"
             )
     first = ~np.asarray(index.duplicated(keep="first"))

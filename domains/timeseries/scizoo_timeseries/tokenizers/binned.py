@@ -19,15 +19,16 @@ from scizoo_timeseries.tokenizers.scaling import location_scale, stack
 class BinnedTokenizer(TokenTokenizer):
     """One token a value: divided by the mean absolute value of the history, then the nearest bin.
 
-    A missing value is ``[UNK]``. ``scale`` (n,) is kept beside the tokens; :meth:`decode` gives bin centres in
-    units of it.
+    A missing value is ``[UNK]``. ``scale`` (n,) is kept beside the tokens; :meth:`decode` gives bin centres
+    in units of it.
 
     Parameters
     ----------
     bins : int
         How many bins, 2 to 65,000; the field uses 256 to 4,096.
     limit : float
-        Bins lie evenly from ``-limit`` up to ``limit``, which is left out; what lies beyond is in the last ones.
+        Bins lie evenly from ``-limit`` up to ``limit``, which is left out; what lies beyond is in the last
+        ones.
     length : int, optional
         Only the last so many values are encoded; all when not given.
     """

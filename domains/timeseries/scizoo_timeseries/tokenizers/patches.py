@@ -22,11 +22,11 @@ class PatchTokenizer(Tokenizer):
     """Cuts series into patches that end with the series; each patch is one position.
 
     ``values`` (n, F) and ``observed`` (n, F, bool) hold first the patch, channel after
-    channel, then the patch of each named covariate, then the calendar. Past covariates stand with their patch;
-    what is known in advance (future covariates, the calendar) stands one patch early, so that a position sees what
-    is known of the patch that it is to predict. ``loc`` and ``scale`` (n,) or (n, C) are those of the history,
-    the same at every position: ``values * scale + loc`` are the original units. Missing values and the padding
-    before the first patch are 0 and not observed.
+    channel, then the patch of each named covariate, then the calendar. Past covariates stand with their
+    patch; what is known in advance (future covariates, the calendar) stands one patch early, so that a
+    position sees what is known of the patch that it is to predict. ``loc`` and ``scale`` (n,) or (n, C) are
+    those of the history, the same at every position: ``values * scale + loc`` are the original units. Missing
+    values and the padding before the first patch are 0 and not observed.
 
     Parameters
     ----------
@@ -37,9 +37,9 @@ class PatchTokenizer(Tokenizer):
     scaling : {"standard", "mean-abs", "none"}
         See :func:`~scizoo_timeseries.tokenizers.scaling.location_scale`.
     statistics : {"history", "running"}
-        Of what location and scale are: of the whole history, or at each position of all up to it, as models need
-        that are trained at every position (:func:`~scizoo_timeseries.tokenizers.scaling.running_scale`; standard
-        scaling only).
+        Of what location and scale are: of the whole history, or at each position of all up to it, as models
+        need that are trained at every position (:func:`~scizoo_timeseries.tokenizers.scaling.running_scale`;
+        standard scaling only).
     warm : int
         First patches that share their running statistics.
     clip : float
@@ -181,7 +181,8 @@ class PatchTokenizer(Tokenizer):
     def _checked(self, series: Series) -> Series:
         if self.channels is not None and series.channels != self.channels:
             raise DataError(
-                f"series '{series.unique_id}' has {series.channels} channels, the model takes {self.channels}.",
+                f"series '{series.unique_id}' has {series.channels} channels, "
+                f"the model takes {self.channels}.",
                 expected=f"{self.channels} values at each time",
                 remedy="split it into series of their own, or train a new model: checkpoint=null.",
             )

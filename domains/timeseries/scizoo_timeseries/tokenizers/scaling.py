@@ -60,9 +60,9 @@ def location_scale(rows: Ragged, history: np.ndarray, scaling: str) -> tuple[np.
 def running_scale(rows: Ragged, patch: int, warm: int) -> tuple[np.ndarray, np.ndarray]:
     """Measure mean and standard deviation of everything up to the end of each patch, for causal models.
 
-    Nothing that follows a patch enters its location and scale, so that a model may be trained to predict at every
-    position (patch-wise causal scaling of Toto, Cohen et al. 2024, arXiv 2407.07874). The first ``warm`` patches,
-    too short to tell a scale, share that of all of them.
+    Nothing that follows a patch enters its location and scale, so that a model may be trained to predict at
+    every position (patch-wise causal scaling of Toto, Cohen et al. 2024, arXiv 2407.07874). The first
+    ``warm`` patches, too short to tell a scale, share that of all of them.
 
     Parameters
     ----------
