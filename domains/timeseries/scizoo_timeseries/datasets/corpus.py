@@ -126,7 +126,7 @@ class ForecastCorpus(Dataset):
     def _record(self, rng: np.random.Generator, values: np.ndarray, id: str, group: str, kind: str) -> Record:
         if rng.random() < self.short:
             # Short histories, whose first patch is not whole, are what many users have.
-            values = values[-int(rng.integers(min(2 * self.ahead, self.length), self.length + 1)) :]
+            values = values[-int(rng.integers(min(self.ahead + 16, self.length), self.length + 1)) :]
         stamps = np.arange(len(values), dtype=np.int64)
         series = Series(values, stamps, unique_id=id, origin=len(values) - self.ahead)
         return Record(id, series, None, group, {"kind": kind}, self.name)

@@ -56,9 +56,9 @@ def cutoffs(length: int, horizon: int, stride: int, least: int) -> np.ndarray:
 class ForecastWindows(SeriesFiles):
     """Every window of every series, one record each; a splitter of this domain divides them in time.
 
-    ``Record.meta`` holds ``series``, ``cutoff`` (the last stamp of the history), ``start`` and ``stop`` (places
-    of the target in the series), ``freq``, ``season``, ``scale`` (in-sample error of the seasonal naive
-    forecast over the whole history, for MASE) and ``constant``.
+    ``Record.meta`` holds ``series``, ``cutoff`` (the last stamp of the history), ``start`` and ``stop``
+    (places of the target in the series), ``freq``, ``season``, ``scale`` (in-sample error of the seasonal
+    naive forecast over the whole history, for MASE) and ``constant``.
 
     Parameters
     ----------
