@@ -171,7 +171,7 @@ class BorderSplitter(Splitter):
 
 
 class HeldOutSeries(GroupSplitter):
-    """Whole series test and validate, all their windows with them: how a model does on series it never saw."""
+    """Whole series test and validate, with all their windows: how a model does on series it never saw."""
 
     def groups(self, records: Sequence[Record]) -> np.ndarray:
         """Name the series of each window."""
