@@ -396,7 +396,16 @@ class Letters(TokenTokenizer):
 CONF = Path(scizoo.__file__).parent / "conf"
 
 
-@pytest.mark.parametrize("name", sorted(path.stem for path in (CONF / "backbone").glob("*-tiny.yaml")))
+TINY = sorted(path.stem for path in (CONF / "backbone").glob("*-tiny.yaml"))
+
+
+@pytest.mark.parametrize("name", [name for name in TINY if name.startswith("continuous")])
+def test_backbones_for_numbers_refuse_tokens(name):
+    with pytest.raises(ConfigError, match="takes no tokens"):
+        build_backbone(yaml.safe_load((CONF / "backbone" / f"{name}.yaml").read_text()), Letters(), 96)
+
+
+@pytest.mark.parametrize("name", [name for name in TINY if not name.startswith("continuous")])
 def test_shipped_configs_are_filled_in_by_the_tokenizer(name):
     backbone = build_backbone(yaml.safe_load((CONF / "backbone" / f"{name}.yaml").read_text()), Letters(), 96)
     config = backbone.model.config

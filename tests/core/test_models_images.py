@@ -57,6 +57,12 @@ def test_pixels_come_as_one_position_a_plane_or_bytes() -> None:
         model({"values": given})
 
 
+def test_only_architectures_of_one_size_are_told_it() -> None:
+    assert "img_size" not in TimmBackbone.from_config("resnet10t", in_chans=1, img_size=32).model_args
+    with pytest.raises(ConfigError, match="width"):
+        TimmBackbone.from_config("resnet10t", in_chans=1, img_size=32, width=3)
+
+
 def test_views_are_symmetries_when_nothing_else_is_asked_for() -> None:
     pixels = torch.rand(16, 1, 6, 6)
     views = random_view(pixels, ViewSettings(crop=1.0, brightness=0.0, noise=0.0), seeded())

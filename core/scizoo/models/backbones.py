@@ -326,10 +326,21 @@ def build_backbone(cfg: Any, tokenizer: Any = None, max_length: int | None = Non
             "pad_token_id": tokenizer.pad_id,
             "special_token_ids": {"cls": tokenizer.cls_id, "sep": tokenizer.sep_id},
         }
+        if "vocab_size" not in takes and not any(p.kind is p.VAR_KEYWORD for p in takes.values()):
+            raise _misfit(cfg, "takes no tokens", tokenizer, "tokens")
         # A plugin's backbone may need the vocabulary alone.
-        own = isinstance(target, type) and "vocab_size" in takes
+        own = isinstance(target, type)
         extra |= {key: value for key, value in known.items() if key in takes or not own}
     backbone = instantiate(cfg, **extra)
     if not isinstance(backbone, Backbone):
         raise ConfigError(f"backbone: {cfg.get('_target_')} does not give a Backbone.")
+    if tokenizer is not None and backbone.input_key == "input_ids" != tokenizer.main_input:
+        raise _misfit(cfg, "takes tokens", tokenizer, f"'{tokenizer.main_input}'")
     return backbone
+
+
+def _misfit(cfg: Any, takes: str, tokenizer: Any, gives: str) -> ConfigError:
+    return ConfigError(
+        f"backbone: {cfg.get('_target_')} {takes}, but {type(tokenizer).__name__} gives {gives}.",
+        remedy="choose a backbone for tokens (modernbert-tiny), numbers (continuous-tiny) or images (timm).",
+    )

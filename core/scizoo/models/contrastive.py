@@ -12,6 +12,7 @@ from torch.nn import functional as F
 from scizoo.errors import ConfigError
 from scizoo.models.backbones import Backbone, Hidden
 from scizoo.models.image_views import ViewSettings, random_view
+from scizoo.models.masking import cpu_generator
 from scizoo.models.objective_base import Objective
 from scizoo.models.pooling import MeanPool
 from scizoo.models.timm_backbone import pixels_of
@@ -88,7 +89,7 @@ class ContrastiveImages(Objective):
             ``pixel_values`` ``[2 B, C, H, W]``, first views before second ones, and ``target`` ``[2 B]``: the
             row of the other view.
         """
-        pixels = pixels_of(batch)
+        pixels, generator = pixels_of(batch), cpu_generator(generator)
         rows = torch.arange(len(pixels), device=pixels.device)
         views = [random_view(pixels, self.views, generator) for _ in range(2)]
         target = torch.cat([rows + len(rows), rows])

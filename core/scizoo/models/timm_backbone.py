@@ -59,7 +59,7 @@ class TimmBackbone(Backbone):
         in_chans : int
             Channels of the input.
         img_size : int or tuple of int, optional
-            Height and width, for architectures built for one size.
+            Height and width, for architectures built for one size; others take any.
         **model_args
             Further arguments of that architecture (``drop_path_rate``, ``embed_dim``, ``depth``, ...).
 
@@ -83,10 +83,21 @@ class TimmBackbone(Backbone):
         if img_size is not None:
             arguments["img_size"] = list(img_size) if isinstance(img_size, tuple | list) else int(img_size)
         try:
-            model = timm.create_model(name, pretrained=False, num_classes=0, **arguments)
+            model = cls._create(name, arguments)
         except (TypeError, ValueError, AssertionError, RuntimeError) as error:
             raise ConfigError(f"backbone: timm refuses '{name}' with {arguments}: {error}") from error
         return cls(model, name, arguments)
+
+    @staticmethod
+    def _create(name: str, arguments: dict[str, Any]) -> Any:
+        try:
+            return timm.create_model(name, pretrained=False, num_classes=0, **arguments)
+        except TypeError as error:
+            # Convolutions take images of any size and know no such argument; timm has no list of them.
+            if "img_size" not in arguments or "'img_size'" not in str(error):
+                raise
+            del arguments["img_size"]
+            return timm.create_model(name, pretrained=False, num_classes=0, **arguments)
 
     @classmethod
     def load(cls, directory: str | Path) -> TimmBackbone:

@@ -49,26 +49,48 @@ class Examples:
 
     Parameters
     ----------
-    inputs : sequence
+    inputs : sequence, or mapping of str to sequence
         A few valid inputs (``Record.input``) that every token tokenizer gives back unchanged when it
-        decodes what it encoded.
+        decodes what it encoded; by tokenizer option where these take different things.
     own_data : mapping of str to callable
         For each task that cannot run without the user's data, what writes a tiny file of it: some 40
         records that a small model can learn, with labels in every part of the split.
     bad_files : sequence of BadFile
         Files that must be refused.
-    model : sequence of str
-        Overrides that give a labelled task a new model in the place of its checkpoint. The suite makes
-        backbones from transformers tiny by itself; for others name a tiny one here.
+    model : sequence of str, or mapping of str to sequence of str
+        Overrides that give a labelled task a new model in the place of its checkpoint; by task where
+        these take different things. The suite makes backbones from transformers tiny by itself; for
+        others name a tiny one here, or in ``settings``.
     settings : mapping of str to sequence of str
         Further overrides of a task or recipe by its name, for instance to read less.
     """
 
-    inputs: Sequence[Any]
+    inputs: Sequence[Any] | Mapping[str, Sequence[Any]]
     own_data: Mapping[str, WriteData] = field(default_factory=dict)
     bad_files: Sequence[BadFile] = ()
-    model: Sequence[str] = ()
+    model: Sequence[str] | Mapping[str, Sequence[str]] = ()
     settings: Mapping[str, Sequence[str]] = field(default_factory=dict)
+
+    def inputs_of(self, tokenizer: str) -> list[Any]:
+        """Give the inputs for a tokenizer option.
+
+        Raises
+        ------
+        ConfigError
+            When there are none for it.
+        """
+        if not isinstance(self.inputs, Mapping):
+            return list(self.inputs)
+        if tokenizer not in self.inputs:
+            raise ConfigError(
+                f"the examples hold no inputs for the tokenizer '{tokenizer}'.",
+                expected=f"Examples.inputs['{tokenizer}'], a few valid inputs",
+            )
+        return list(self.inputs[tokenizer])
+
+    def model_of(self, task: str) -> list[str]:
+        """Give the overrides that name a new model for a task."""
+        return list(self.model.get(task, ()) if isinstance(self.model, Mapping) else self.model)
 
 
 def examples_of(domain: str) -> Examples:

@@ -270,7 +270,9 @@ class Workshop:
         verb = verb_of(name)
         cfg = to_plain(compose(verb, name, words))
         if cfg.get("checkpoint"):
-            cfg = to_plain(compose(verb, name, [*words, "checkpoint=null", *self.examples(name).model]))
+            cfg = to_plain(
+                compose(verb, name, [*words, "checkpoint=null", *self.examples(name).model_of(name)])
+            )
         return shrink(cfg)
 
     def _task_data(self, name: str) -> TaskData:
