@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,11 +13,14 @@ from scizoo.checkpoints.format import Checkpoint, load_checkpoint
 from scizoo.data.batching import PadCollator
 from scizoo.data.encoding import EncodedDataset, encode_records
 from scizoo.data.records import Record
+from scizoo.data.targets import FutureTarget
 from scizoo.data.tokenizer import TokenTokenizer
 from scizoo.errors import DataError, ScizooError, did_you_mean
+from scizoo.models.forecasting import RollOutHead, sample_paths
 from scizoo.models.objectives import CausalLM, LanguageObjective, Objective
 from scizoo.models.pooling import build_pool
 from scizoo.predictions import Prediction, class_names, to_frame
+from scizoo.training.joint import JointModel, batch_to
 from scizoo.training.predict import aggregate, embed_windows, join_positions, mean_pool, predict_windows
 
 if TYPE_CHECKING:
@@ -26,7 +29,10 @@ if TYPE_CHECKING:
     from scizoo.checkpoints.uncertainty import UncertaintyState
     from scizoo.transformer import EmbeddingTransformer
 
-POOLS = ("mean", "cls", "max")
+POOLS = ("mean", "cls", "last", "max")
+
+#: Names the steps of a forecast: ``index(record, steps)`` gives columns of as many entries.
+FutureIndex = Callable[[Record, int], Mapping[str, Sequence[Any]]]
 
 
 def load(ref: str | Path, device: str = "auto") -> Model:
@@ -85,7 +91,7 @@ class Model:
 
     @property
     def kind(self) -> str:
-        """classification, multilabel, regression, tokens, language or embedding."""
+        """classification, multilabel, regression, forecast, tokens, language or embedding."""
         return self.checkpoint.kind
 
     @property
@@ -107,7 +113,7 @@ class Model:
             Raw inputs or Records.
         batch_size : int
             Windows a forward pass.
-        pool : {"mean", "cls", "max"}
+        pool : {"mean", "cls", "last", "max"}
             How the states of a window's positions become one vector. Windows and views of an input
             are averaged.
 
@@ -135,7 +141,13 @@ class Model:
         return aggregate(windows, encoded.record_index)["embedding"].astype(np.float32)
 
     def predict(
-        self, inputs: Iterable[Any], batch_size: int = 64, coverage: float | None = None
+        self,
+        inputs: Iterable[Any],
+        batch_size: int = 64,
+        coverage: float | None = None,
+        *,
+        horizon: int | None = None,
+        levels: Sequence[float] | None = None,
     ) -> Prediction:
         """Predict each input.
 
@@ -149,13 +161,18 @@ class Model:
             How often sets of classes, or intervals, shall hold the truth, such as 0.9. With it the
             prediction is calibrated and has ``sets``, or ``lower`` and ``upper``, and ``ood_score`` and
             ``ood``. The promise holds for inputs like the validation records of the training.
+        horizon : int, optional
+            For forecasts: steps ahead; by default as many as the task it was fitted to had. Further ones
+            are rolled out.
+        levels : sequence of float, optional
+            For forecasts: levels of the quantiles, between the lowest and the highest that the model knows.
 
         Returns
         -------
         Prediction
             With the fields that fit the model's kind: ``labels`` and ``probability`` (inputs, classes)
             for classes; ``mean`` and ``std`` (inputs, quantities), in the units of the training data,
-            for quantities.
+            for quantities; ``quantiles`` (inputs, steps ahead, levels) for forecasts, in each series' own.
 
         Raises
         ------
@@ -163,11 +180,18 @@ class Model:
             When the coverage does not lie between 0 and 1.
         ScizooError
             When the model only embeds or models sequences, or a coverage is asked of a checkpoint that
-            keeps nothing to give it.
+            keeps nothing to give it; when a model that does not forecast is asked for a horizon.
         DataError
             When an input cannot be encoded, naming it.
         """
         head = self.checkpoint.head
+        if self.kind == "forecast" and head is not None:
+            return self._forecast(_records(inputs), batch_size, coverage, horizon, levels)
+        if horizon is not None or levels is not None:
+            raise ScizooError(
+                f"{self.name} does not forecast: its kind is {self.kind}.",
+                remedy="leave horizon and levels out.",
+            )
         if head is None or isinstance(head, Objective):
             raise ScizooError(
                 f"{self.name} cannot predict: it is a pre-trained model without a task.",
@@ -204,6 +228,99 @@ class Model:
             return made
         return made.with_uncertainty(state, means["embedding"], coverage)
 
+    def _forecaster(self, horizon: int | None) -> Any:
+        """Give the head for some steps ahead."""
+        target, head = self.checkpoint.target, self.checkpoint.head
+        if head is None or self.kind != "forecast":
+            raise ScizooError(
+                f"{self.name} does not forecast: its kind is {self.kind}.",
+                expected="a model of kind forecast",
+            )
+        known = target.horizon if isinstance(target, FutureTarget) else None
+        steps = known if horizon is None else horizon
+        if steps is None:
+            raise ScizooError(
+                f"{self.name} forecasts any number of steps: how many?", remedy="give horizon=STEPS."
+            )
+        if isinstance(steps, bool) or not isinstance(steps, int) or steps < 1:
+            raise ScizooError(f"horizon={steps} is no number of steps ahead.", expected="1 or more")
+        return head.zero_shot(self.checkpoint.backbone, FutureTarget(steps))
+
+    def _forecast(
+        self,
+        records: Sequence[Record],
+        batch_size: int,
+        coverage: float | None,
+        horizon: int | None,
+        levels: Sequence[float] | None,
+    ) -> Prediction:
+        if coverage is not None:
+            raise ScizooError(
+                f"{self.name} forecasts quantiles, which say how sure it is; it takes no coverage.",
+                remedy="give levels=[0.1, 0.9] for the ends of an interval of 80%.",
+            )
+        head = self._forecaster(horizon)
+        if not records:
+            nothing = np.empty((0, head.outputs, len(head.quantiles)))
+            return Prediction.of_forecasts([], nothing, head.quantiles, levels)
+        encoded = self._encode(records)
+        windows = predict_windows(
+            JointModel(self.checkpoint.backbone, head),
+            _batches(encoded, batch_size, np.flatnonzero(encoded.ends_row)),
+            device=self.device,
+        )
+        quantiles = aggregate(windows, encoded.record_index)["quantiles"]
+        return Prediction.of_forecasts([record.id for record in records], quantiles, head.quantiles, levels)
+
+    def sample_paths(
+        self,
+        inputs: Iterable[Any],
+        paths: int = 100,
+        *,
+        horizon: int | None = None,
+        batch_size: int = 16,
+        seed: int = 0,
+    ) -> np.ndarray:
+        """Draw possible futures of each input; see :func:`scizoo.models.forecasting.sample_paths`.
+
+        Parameters
+        ----------
+        inputs : iterable
+            Raw inputs or Records.
+        paths : int
+            How many of each.
+        horizon : int, optional
+            As for :meth:`predict`.
+        batch_size : int
+            Inputs a forward pass; each takes as many rows as there are paths.
+        seed : int
+            The same seed and the same inputs give the same paths.
+
+        Returns
+        -------
+        ndarray of float64, shape (inputs, paths, steps ahead)
+            In each series' own units.
+
+        Raises
+        ------
+        ScizooError
+            When the model does not forecast.
+        """
+        head = self._forecaster(horizon)
+        inner = head.inner if isinstance(head, RollOutHead) else head
+        records = _records(inputs)
+        drawn = np.empty((len(records), paths, head.outputs))
+        if not records:
+            return drawn
+        encoded = self._encode(records)
+        first = np.flatnonzero(encoded.ends_row & (encoded.view_index == 0))
+        generator = torch.Generator().manual_seed(seed)
+        for batch in _batches(encoded, batch_size, first):
+            moved = batch_to({key: value for key, value in batch.items() if key != "index"}, self.device)
+            found = sample_paths(self.checkpoint.backbone, inner, moved, head.outputs, paths, generator)
+            drawn[encoded.record_index[batch["index"].numpy()]] = found.double().cpu().numpy()
+        return drawn
+
     def _uncertainty(self, coverage: float) -> UncertaintyState:
         from scizoo.evaluation.uncertainty import check_coverage
 
@@ -222,6 +339,10 @@ class Model:
         input: str | None = None,
         batch_size: int = 64,
         coverage: float | None = None,
+        *,
+        horizon: int | None = None,
+        levels: Sequence[float] | None = None,
+        index: FutureIndex | None = None,
     ) -> pd.DataFrame:
         """Predict into a table.
 
@@ -234,8 +355,11 @@ class Model:
             The column of raw inputs; not needed for a table of one column.
         batch_size : int
             Windows a forward pass.
-        coverage : float, optional
+        coverage, horizon, levels
             As for :meth:`predict`.
+        index : callable, optional
+            For forecasts: ``index(record, steps)`` gives the columns that name the steps ahead of a record,
+            such as its series and their times, in the place of ``id`` and ``step``.
 
         Returns
         -------
@@ -243,7 +367,8 @@ class Model:
             Column ``id``; for classes ``prediction`` and one ``probability_<class>`` a class; for
             quantities ``mean`` and ``std`` (``mean_<name>`` and ``std_<name>`` where there are several).
             With a coverage also ``set`` (labels joined by ``;``, likeliest first) and ``set_size``, or
-            ``lower`` and ``upper``; and ``ood_score`` and ``ood``.
+            ``lower`` and ``upper``; and ``ood_score`` and ``ood``. For forecasts one row an input and step
+            ahead: ``id`` and ``step`` (from 1), ``prediction`` (the median) and a column a level, ``0.1``.
 
         Raises
         ------
@@ -252,8 +377,16 @@ class Model:
         """
         import pandas as pd
 
+        ahead: dict[str, Any] = {"horizon": horizon, "levels": levels}
+
+        def table(records: Sequence[Record]) -> pd.DataFrame:
+            found = self.predict(records, batch_size, coverage, **ahead)
+            if index is None or found.quantiles is None:
+                return to_frame(found)
+            return to_frame(found, [index(record, found.quantiles.shape[1]) for record in records])
+
         if not isinstance(inputs, pd.DataFrame):
-            return to_frame(self.predict(inputs, batch_size, coverage))
+            return table(_records(inputs))
         columns = [str(column) for column in inputs.columns]
         column = input if input is not None or len(columns) != 1 else columns[0]
         if column is None or column not in columns:
@@ -264,8 +397,9 @@ class Model:
             )
         ids = inputs["id"] if "id" in columns else inputs.index
         records = [Record(str(id), value) for id, value in zip(ids, inputs[column])]
-        frame = to_frame(self.predict(records, batch_size, coverage))
-        frame.index = inputs.index
+        frame = table(records)
+        if self.kind != "forecast":
+            frame.index = inputs.index
         return frame
 
     def score(self, inputs: Iterable[Any], batch_size: int = 16) -> np.ndarray:
@@ -453,11 +587,14 @@ def _records(inputs: Iterable[Any]) -> list[Record]:
     ]
 
 
-def _batches(encoded: EncodedDataset, batch_size: int) -> Iterator[dict[str, torch.Tensor]]:
+def _batches(
+    encoded: EncodedDataset, batch_size: int, windows: np.ndarray | None = None
+) -> Iterator[dict[str, torch.Tensor]]:
     """Padded batches of windows of similar length; their order does not matter to the results."""
     if batch_size < 1:
         raise ScizooError(f"batch_size={batch_size} must be at least 1.")
-    order = np.argsort(encoded.lengths, kind="stable")
+    chosen = np.arange(len(encoded)) if windows is None else windows
+    order = chosen[np.argsort(encoded.lengths[chosen], kind="stable")]
     collate = PadCollator(encoded.pad_values)
     for start in range(0, len(order), batch_size):
         numbers = order[start : start + batch_size]

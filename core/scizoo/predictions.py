@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from scizoo.data.targets import ClassTarget, MultiLabelTarget, RealTarget, TargetEncoder, TokenTarget
+from scizoo.evaluation.outputs import interpolate_levels
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -23,7 +24,7 @@ class Prediction:
     Parameters
     ----------
     kind : str
-        classification, multilabel, regression or tokens.
+        classification, multilabel, regression, forecast or tokens.
     ids : list of str
         Ids of the Records, or the positions of raw inputs.
     classes : list of str
@@ -36,7 +37,8 @@ class Prediction:
     mean, std : ndarray, shape (inputs, quantities), optional
         For regression, in the units of the training data; `std` is the model's own estimate.
     quantiles : ndarray, shape (inputs, quantities, levels), optional
-        For regression with quantiles.
+        For regression with quantiles. For forecasts of shape (inputs, steps ahead, levels), in the units of
+        each series.
     levels : list of float
         The levels of the quantiles.
     positions : list of ndarray, optional
@@ -130,6 +132,37 @@ class Prediction:
         )
 
     @classmethod
+    def of_forecasts(
+        cls,
+        ids: Sequence[str],
+        quantiles: np.ndarray,
+        known: Sequence[float],
+        levels: Sequence[float] | None = None,
+    ) -> Prediction:
+        """Take quantiles (inputs, steps ahead, known levels), read at other levels where those are given.
+
+        Raises
+        ------
+        ConfigError
+            When a level lies beyond the known ones.
+        """
+        wanted = [float(level) for level in (known if levels is None else sorted(levels))]
+        read = interpolate_levels(np.sort(np.asarray(quantiles, dtype=np.float64), axis=-1), known, wanted)
+        return cls("forecast", list(ids), quantiles=read, levels=wanted)
+
+    @property
+    def median(self) -> np.ndarray:
+        """The point forecasts (inputs, steps ahead).
+
+        Raises
+        ------
+        ConfigError
+            When the levels do not reach around 0.5.
+        """
+        assert self.quantiles is not None
+        return interpolate_levels(self.quantiles, self.levels, [0.5])[..., 0]
+
+    @classmethod
     def of_positions(cls, tables: Sequence[np.ndarray], ids: Sequence[str], classes: list[str]) -> Prediction:
         """Label each position of each record from its probabilities (positions, classes)."""
         names = classes or [str(number) for number in range(tables[0].shape[1])]
@@ -184,12 +217,17 @@ def class_names(target: TargetEncoder | None) -> list[str]:
     return list(target.names) if isinstance(target, RealTarget) else []
 
 
-def to_frame(prediction: Prediction) -> pd.DataFrame:
-    """Lay a prediction out as a table, one row an input.
+def to_frame(
+    prediction: Prediction, index: Sequence[Mapping[str, Sequence[Any]]] | None = None
+) -> pd.DataFrame:
+    """Lay a prediction out as a table, one row an input; of forecasts one row an input and step ahead.
 
     Parameters
     ----------
     prediction : Prediction
+    index : sequence of mapping, optional
+        Of a forecast: the columns that name the steps of each input, such as a series and its times, in the
+        place of ``id`` and ``step``.
 
     Returns
     -------
@@ -198,6 +236,8 @@ def to_frame(prediction: Prediction) -> pd.DataFrame:
     """
     import pandas as pd
 
+    if prediction.kind == "forecast":
+        return _forecast_frame(prediction, index)
     columns: dict[str, Any] = {"id": prediction.ids}
     strange = {name: getattr(prediction, name) for name in ("ood_score", "ood")}
     strange = {name: column for name, column in strange.items() if column is not None}
@@ -225,3 +265,23 @@ def to_frame(prediction: Prediction) -> pd.DataFrame:
         columns["set"] = [join_labels(names) for names in prediction.sets]
         columns["set_size"] = [len(names) for names in prediction.sets]
     return pd.DataFrame(columns | strange)
+
+
+def _forecast_frame(
+    prediction: Prediction, index: Sequence[Mapping[str, Sequence[Any]]] | None
+) -> pd.DataFrame:
+    """Give a row for each input and step: its names, the median, and a column for each level."""
+    import pandas as pd
+
+    assert prediction.quantiles is not None
+    inputs, steps, levels = prediction.quantiles.shape
+    if index is None:
+        index = [{"id": [name] * steps, "step": range(1, steps + 1)} for name in prediction.ids]
+    names = list(dict.fromkeys(name for one in index for name in one))
+    columns = {name: [value for one in index for value in one[name]] for name in names}
+    table = prediction.quantiles.reshape(inputs * steps, levels)
+    if prediction.levels[0] <= 0.5 <= prediction.levels[-1]:
+        columns["prediction"] = prediction.median.ravel().tolist()
+    return pd.DataFrame(
+        columns | {f"{level:g}": table[:, place] for place, level in enumerate(prediction.levels)}
+    )

@@ -184,6 +184,7 @@ class CardFacts:
 _PIPELINES = {
     "classification": "text-classification",
     "tokens": "token-classification",
+    "forecast": "time-series-forecasting",
     "embedding": "feature-extraction",
 }
 

@@ -14,7 +14,8 @@ from sklearn.base import BaseEstimator, clone
 
 from scizoo.data.records import Record
 from scizoo.errors import ConfigError, TrainingError
-from scizoo.evaluation.metrics import Metric, get_metric, score
+from scizoo.evaluation.floor import FloorForecast
+from scizoo.evaluation.metrics import STAND_IN, Metric, get_metric, score
 from scizoo.evaluation.outputs import Outputs, meta_columns
 
 
@@ -23,8 +24,10 @@ class Baseline(BaseEstimator, ABC):
 
     A subclass takes its settings as keyword arguments and stores each under its own name, so that
     ``get_params`` and ``clone`` work. It implements ``fit`` and either ``predict_proba``
-    (classification: one column for each of ``classes_``; multilabel: one a label) or ``predict``
-    (regression; a method ``predict_variance`` may stand beside it).
+    (classification: one column for each of ``classes_``; multilabel: one a label), ``predict``
+    (regression; a method ``predict_variance`` may stand beside it), or ``predict_quantiles(records,
+    levels)`` (forecast: (N, H, Q), in the series' own units, for the H steps that ``fit`` saw targets of).
+    The floor of a forecast also implements ``error_scale(records)``; see :mod:`scizoo.evaluation.floor`.
 
     Attributes
     ----------
@@ -127,6 +130,7 @@ def baseline_outputs(
     *,
     kind: str,
     classes: Sequence[str] = (),
+    levels: Sequence[float] = (),
 ) -> Outputs:
     """Let a fitted baseline predict, in the form in which everything is judged.
 
@@ -143,6 +147,8 @@ def baseline_outputs(
         Kind of task.
     classes : sequence of str
         Names of all classes, labels or targets.
+    levels : sequence of float
+        Of the quantiles of a forecast.
 
     Returns
     -------
@@ -154,25 +160,34 @@ def baseline_outputs(
         When the baseline gives an array of the wrong shape, naming it.
     """
     fields: dict[str, Any] = {}
+    shape: tuple[int, ...]
     if kind in ("classification", "multilabel"):
         probability = np.asarray(baseline.predict_proba(records), dtype=float)
         if kind == "classification":
             probability = _spread(baseline, probability, len(classes))
         fields["probability"] = probability
-        width = len(classes)
+        shape, axes = (len(records), len(classes)), "a row a record, a column a class"
     elif kind == "regression":
         fields["mean"] = np.asarray(baseline.predict(records), dtype=float).reshape(len(records), -1)
         if callable(getattr(baseline, "predict_variance", None)):
             variance = np.asarray(baseline.predict_variance(records), dtype=float)
             fields["variance"] = np.maximum(variance.reshape(len(records), -1), 1e-12)
-        width = np.asarray(targets).reshape(len(records), -1).shape[1]
+        shape = np.asarray(targets).reshape(len(records), -1).shape
+        axes = "a row a record, a column a target"
+    elif kind == "forecast":
+        # Sorted, quantiles that cross come nearer to the true ones (Chernozhukov et al. 2010).
+        given = np.asarray(baseline.predict_quantiles(records, tuple(levels)), dtype=float)
+        fields["quantiles"] = np.sort(given, axis=-1)
+        shape, axes = (*np.asarray(targets).shape, len(levels)), "(records, steps ahead, levels)"
     else:
-        raise ConfigError(f"baselines are for classification, multilabel and regression, not for {kind}.")
+        raise ConfigError(
+            f"baselines are for classification, multilabel, regression and forecasts, not for {kind}."
+        )
     for name, value in fields.items():
-        if value.shape != (len(records), width):
+        if value.shape != shape:
             raise TrainingError(
                 f"the baseline {type(baseline).__name__} gave {name} of the shape {value.shape}.",
-                expected=f"({len(records)}, {width}): a row a record, a column a class or target",
+                expected=f"{shape}: {axes}",
             )
     return Outputs(
         ids=np.array([record.id for record in records], dtype=str),
@@ -180,6 +195,7 @@ def baseline_outputs(
         targets=targets,
         kind=kind,
         classes=tuple(classes),
+        levels=tuple(levels) if kind == "forecast" else (),
         meta=meta_columns([record.meta for record in records]),
         **fields,
     )
@@ -245,15 +261,19 @@ class Labelled:
     records : sequence of Record
     targets : ndarray
     groups : ndarray of str
+    floor : FloorForecast, optional
+        What forecasts of these records are told relative to.
     """
 
     records: Sequence[Record]
     targets: np.ndarray
     groups: np.ndarray
+    floor: FloorForecast | None = None
 
     def take(self, rows: np.ndarray) -> Labelled:
         """Give some rows, as for a label budget."""
-        return Labelled([self.records[row] for row in rows], self.targets[rows], self.groups[rows])
+        floor = None if self.floor is None else self.floor.take(rows)
+        return Labelled([self.records[row] for row in rows], self.targets[rows], self.groups[rows], floor)
 
 
 def tune(
@@ -263,6 +283,7 @@ def tune(
     *,
     kind: str,
     classes: Sequence[str] = (),
+    levels: Sequence[float] = (),
     metric: str | Metric,
     n_trials: int = 20,
     seed: int = 0,
@@ -278,10 +299,10 @@ def tune(
     baseline : Baseline
         A prototype; it is cloned, never changed.
     train, validation : Labelled
-    kind, classes
+    kind, classes, levels
         As in :func:`baseline_outputs`.
     metric : str or Metric
-        What is optimised; where it is undefined on validation, the log loss or RMSE stands in.
+        What is optimised; where it is undefined on validation, :data:`STAND_IN` says what stands in.
     n_trials : int
         The budget; 0 takes the defaults.
     seed : int
@@ -296,9 +317,7 @@ def tune(
     import optuna
 
     found = get_metric(metric, kind)
-    stand_in = get_metric(
-        {"classification": "log_loss", "multilabel": "mean_brier", "regression": "rmse"}[kind], kind
-    )
+    stand_in = get_metric(STAND_IN[kind], kind)
     start = time.monotonic()
     trials: list[dict[str, Any]] = []
     # The best so far, by the metric where it is defined; by the stand-in where it never is.
@@ -311,8 +330,16 @@ def tune(
         candidate = _seeded(clone(baseline), seed).set_params(**settings)
         candidate.fit(train.records, train.targets, train.groups)
         outputs = baseline_outputs(
-            candidate, validation.records, validation.targets, validation.groups, kind=kind, classes=classes
+            candidate,
+            validation.records,
+            validation.targets,
+            validation.groups,
+            kind=kind,
+            classes=classes,
+            levels=levels,
         )
+        if validation.floor is not None:
+            outputs = validation.floor.beside(outputs)
         result = score(found, outputs)
         defined = not math.isnan(result.value)
         merit = found.sign * result.value if defined else stand_in.sign * score(stand_in, outputs).value

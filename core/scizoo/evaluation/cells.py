@@ -24,6 +24,7 @@ from scizoo.data.task import TaskData
 from scizoo.errors import DataError
 from scizoo.evaluation.contenders import Contender, Result
 from scizoo.evaluation.cost import Cost
+from scizoo.evaluation.floor import forecast_levels
 from scizoo.evaluation.outputs import Outputs
 from scizoo.evaluation.plain import plain
 from scizoo.files import atomic_dir, sha256_file, sha256_json, write_json
@@ -112,8 +113,18 @@ def cell_key(
         "kind": task.get("kind"),
         "metric": task.get("metric"),
     }
+    if task.get("kind") == "forecast":  # outputs hold the floor, and quantiles at the task's levels
+        parts |= {"floor": to_plain(cfg.get("floor")), "levels": forecast_levels(cfg)}
     if contender.baseline is not None:
         parts |= {"baseline": to_plain(contender.baseline), "settings": settings, "trials": trials}
+    elif contender.untrained:
+        parts |= {
+            "labels": None,
+            "seed": None,
+            "adapt": to_plain(contender.adapt),
+            "checkpoint": checkpoint_digest(contender.checkpoint or cfg.get("checkpoint")),
+            "config": {name: to_plain(cfg.get(name)) for name in ("augment", "context", "precision")},
+        }
     else:
         parts |= {
             "adapt": to_plain(contender.adapt),

@@ -292,16 +292,17 @@ class Coverage:
         return {name: value for name, value in self.__dict__.items() if name != "covered"}
 
 
-def _coverage(
+def coverage_of(
     outputs: Outputs,
     covered: np.ndarray,
     size: np.ndarray,
     unit: str,
-    made: ConformalClassifier | ConformalRegressor,
+    made: Any,
     min_records: int,
     resamples: int,
     seed: int,
 ) -> Coverage:
+    """Sum up what was held (N,) and its size (N,); what made it has ``coverage`` and ``method``."""
     known = ~np.isnan(covered)
     groups = outputs.groups[known]
     names, member, count = np.unique(groups, return_inverse=True, return_counts=True)
@@ -353,7 +354,7 @@ def measure_sets(
     sets = conformal.sets(outputs.require("probability"), outputs.ids)
     covered = sets[np.arange(len(outputs)), outputs.targets].astype(float)
     size = sets.sum(axis=1).astype(float)
-    return _coverage(outputs, covered, size, "classes", conformal, min_records, resamples, seed)
+    return coverage_of(outputs, covered, size, "classes", conformal, min_records, resamples, seed)
 
 
 def measure_intervals(
@@ -370,6 +371,6 @@ def measure_intervals(
     known = ~np.isnan(outputs.targets)
     held = np.where(known, (outputs.targets >= low) & (outputs.targets <= high), 0).sum(axis=1)
     covered = np.where(known.any(axis=1), held / np.maximum(known.sum(axis=1), 1), np.nan)
-    return _coverage(
+    return coverage_of(
         outputs, covered, (high - low).mean(axis=1), unit, conformal, min_records, resamples, seed
     )

@@ -12,17 +12,19 @@ import numpy as np
 from scizoo.config import instantiate
 from scizoo.data.encoding import EncodedDataset
 from scizoo.data.ragged import Ragged
-from scizoo.data.targets import RealTarget
+from scizoo.data.targets import FutureTarget, RealTarget
 from scizoo.data.task import TaskData, label_budget
 from scizoo.errors import ConfigError
 from scizoo.evaluation.baseline import Labelled, baseline_outputs, tune
 from scizoo.evaluation.cost import Cost, CostMeter, count_parameters
+from scizoo.evaluation.floor import Floor, forecast_levels
 from scizoo.evaluation.metrics import default_metrics
-from scizoo.evaluation.outputs import Outputs, meta_columns
+from scizoo.evaluation.outputs import Outputs, interpolate_levels, meta_columns
 from scizoo.training.build import ModelParts, build_parts
 from scizoo.training.supervised import Fitted, encode_task, fit_task, predict_task
 
-_WAYS = {"full": "fine-tuned", "lora": "with LoRA", "probe": "with a linear probe"}
+_WAYS = {"full": "fine-tuned", "lora": "with LoRA", "probe": "with a linear probe", "none": "zero-shot"}
+_KINDS = ("classification", "multilabel", "regression", "forecast")
 
 
 @dataclass(frozen=True)
@@ -51,6 +53,11 @@ class Contender:
     adapt: Mapping[str, Any] | None = None
     checkpoint: str | None = None
     baseline: Mapping[str, Any] | None = None
+
+    @property
+    def untrained(self) -> bool:
+        """Whether it predicts as it is, whatever the labels and the seed."""
+        return self.baseline is None and (self.adapt or {}).get("mode") == "none"
 
 
 @dataclass
@@ -93,6 +100,12 @@ def network(cfg: Mapping[str, Any], adapt: Mapping[str, Any], checkpoint: str | 
     mode = str(adapt.get("mode", "full"))
     ref = checkpoint or cfg.get("checkpoint")
     short = str(ref).rstrip("/").rpartition("/")[2] if ref else "a new network"
+    if mode == "none" and not ref:
+        raise ConfigError(
+            "adapt=none uses what a checkpoint learned in pre-training, and none is named.",
+            expected="checkpoint=NAME",
+            remedy="name one, or choose adapt=full to train a new network.",
+        )
     if mode == "scratch" or not ref:
         title = f"{short}'s architecture from scratch" if ref else "a new network"
         return Contender("scratch", title, "scratch", adapt, checkpoint)
@@ -151,10 +164,15 @@ class Arena:
         self.cfg, self.data, self.run_dir, self.cache = dict(cfg), data, run_dir, cache
         self._encoded: dict[str, EncodedDataset] = {}
         self.kind = data.target.kind
-        if self.kind not in ("classification", "multilabel", "regression"):
+        if self.kind not in _KINDS:
             raise ConfigError(f"tasks of kind {self.kind} have no comparison.")
         metric = (cfg.get("task") or {}).get("metric")
         self.metric = str(metric or default_metrics(self.kind)[0].name)
+        self.levels = forecast_levels(cfg) if self.kind == "forecast" else ()
+        self.floor: Floor | None = None
+        if self.kind == "forecast":
+            train = data.rows("train")
+            self.floor = Floor(cfg, [data.records[row] for row in train], true_targets(data, train))
 
     def run(
         self,
@@ -216,7 +234,9 @@ class Arena:
             )
             outputs = [
                 self.outputs(
-                    self.data.rows(part), predict_task(fitted, cfg, parts, encoded, self.data.rows(part))
+                    self.data.rows(part),
+                    predict_task(fitted, cfg, parts, encoded, self.data.rows(part)),
+                    getattr(fitted.head, "quantiles", None),
                 )
                 for part in ("validation", "test")
             ]
@@ -225,7 +245,7 @@ class Arena:
         cost = replace(
             meter.cost,
             parameters=fitted.adapt.total + head,
-            trained_parameters=fitted.adapt.trainable + head,
+            trained_parameters=0 if contender.untrained else fitted.adapt.trainable + head,
         )
         return Result(contender, outputs[0], outputs[1], cost, seed, len(rows), settings, fitted, parts)
 
@@ -236,10 +256,11 @@ class Arena:
             prototype = instantiate(contender.baseline)
             tuned = tune(
                 prototype.set_params(**settings) if settings else prototype,
-                self._labelled(rows),
+                self._labelled(rows, judged=False),
                 self._labelled(self.data.rows("validation")),
                 kind=self.kind,
                 classes=self.classes,
+                levels=self.levels,
                 metric=self.metric,
                 n_trials=trials,
                 seed=seed,
@@ -247,16 +268,16 @@ class Arena:
             outputs = []
             for part in ("validation", "test"):
                 labelled = self._labelled(self.data.rows(part))
-                outputs.append(
-                    baseline_outputs(
-                        tuned.baseline,
-                        labelled.records,
-                        labelled.targets,
-                        labelled.groups,
-                        kind=self.kind,
-                        classes=self.classes,
-                    )
+                found = baseline_outputs(
+                    tuned.baseline,
+                    labelled.records,
+                    labelled.targets,
+                    labelled.groups,
+                    kind=self.kind,
+                    classes=self.classes,
+                    levels=self.levels,
                 )
+                outputs.append(found if labelled.floor is None else labelled.floor.beside(found))
         return Result(contender, outputs[0], outputs[1], meter.cost, seed, len(rows), tuned.to_dict())
 
     def embeddings(self, result: Result, part: str) -> np.ndarray:
@@ -289,17 +310,33 @@ class Arena:
         """Truth of some records: class numbers, labels, or values in their own units."""
         return true_targets(self.data, rows)
 
-    def _labelled(self, rows: np.ndarray) -> Labelled:
+    def _labelled(self, rows: np.ndarray, judged: bool = True) -> Labelled:
         records = [self.data.records[row] for row in rows]
-        return Labelled(records, self.targets(rows), self.data.split.groups[rows].astype(str))
+        targets, groups = self.targets(rows), self.data.split.groups[rows].astype(str)
+        floor = self.floor.forecast(records) if judged and self.floor is not None else None
+        return Labelled(records, targets, groups, floor)
 
-    def outputs(self, rows: np.ndarray, prediction: Mapping[str, np.ndarray]) -> Outputs:
-        """Put a network's predictions in the form in which everything is judged."""
-        return network_outputs(self.data, rows, prediction)
+    def outputs(
+        self,
+        rows: np.ndarray,
+        prediction: Mapping[str, np.ndarray],
+        levels: Sequence[float] | None = None,
+    ) -> Outputs:
+        """Put a network's predictions in the form in which everything is judged.
+
+        Quantiles at the model's own ``levels`` are read at those of the task.
+        """
+        if self.floor is None:
+            return network_outputs(self.data, rows, prediction)
+        quantiles = interpolate_levels(prediction["quantiles"], levels or self.levels, self.levels)
+        found = network_outputs(self.data, rows, {**prediction, "quantiles": quantiles}, self.levels)
+        return self.floor.forecast([self.data.records[row] for row in rows]).beside(found)
 
 
 def output_names(target: Any) -> list[str]:
     """Names of the classes, labels or values of a target encoder."""
+    if isinstance(target, FutureTarget):
+        return []
     for attribute in ("classes", "labels", "names"):
         names = getattr(target, attribute, None)
         if names:
@@ -311,12 +348,17 @@ def true_targets(data: TaskData, rows: np.ndarray) -> np.ndarray:
     """Truth of some records: class numbers, labels, or values in their own units."""
     assert not isinstance(data.targets, Ragged)
     chosen = data.targets[rows]
-    return data.target.decode(chosen) if isinstance(data.target, RealTarget) else chosen
+    return data.target.decode(chosen) if isinstance(data.target, RealTarget | FutureTarget) else chosen
 
 
-def network_outputs(data: TaskData, rows: np.ndarray, prediction: Mapping[str, np.ndarray]) -> Outputs:
+def network_outputs(
+    data: TaskData, rows: np.ndarray, prediction: Mapping[str, np.ndarray], levels: Sequence[float] = ()
+) -> Outputs:
     """Put a network's predictions for some records in the form in which everything is judged."""
     fields: dict[str, Any] = {}
+    if isinstance(data.target, FutureTarget):
+        # Single precision may bring neighbours to meet; it never orders them wrongly, but means of views may.
+        fields |= {"quantiles": np.sort(prediction["quantiles"], axis=-1), "levels": tuple(levels)}
     if "probability" in prediction:
         fields["probability"] = prediction["probability"]
     if isinstance(data.target, RealTarget):

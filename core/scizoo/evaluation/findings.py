@@ -24,8 +24,17 @@ from scizoo.evaluation.conformal import (
     measure_intervals,
     measure_sets,
 )
+from scizoo.evaluation.conformal_forecasts import ConformalForecaster, measure_forecasts
 from scizoo.evaluation.contenders import Result
 from scizoo.evaluation.cost import Cost
+from scizoo.evaluation.forecasts import (
+    central_levels,
+    coverage_by_level,
+    coverage_by_step,
+    error_by_step,
+    errors,
+    scaled_errors,
+)
 from scizoo.evaluation.intervals import PairedResult, estimate, holm, paired_difference
 from scizoo.evaluation.metrics import Metric, applicable, default_metrics, get_metric, score
 from scizoo.evaluation.outputs import Outputs
@@ -251,15 +260,21 @@ def comparisons(judged: Sequence[Judged], metric: str, settings: Settings) -> li
 def calibration_section(one: Judged, settings: Settings) -> dict[str, Any] | None:
     """Judge how well a contender knows how sure it may be, before and after scaling on validation.
 
-    The first seed is judged. Regression without a variance has nothing to judge.
+    The first seed is judged. Regression without a variance has nothing to judge, nor have forecasts without
+    a central interval. Forecasts are not scaled; see :func:`conformal_coverage`.
     """
     test = one.test[0]
     validation = one.validation[0] if one.validation else None
     fits = validation is not None and len(validation) >= _FEW
-    if test.kind == "regression":
+    found: dict[str, Any]
+    if test.kind == "forecast":
+        if not central_levels(test.levels):
+            return None
+        found = {"before": {"coverage": coverage_by_level(test), "steps": coverage_by_step(test)}}
+    elif test.kind == "regression":
         if test.variance is None:
             return None
-        found: dict[str, Any] = {"before": {"coverage": interval_coverage(test)}}
+        found = {"before": {"coverage": interval_coverage(test)}}
         if fits and validation is not None:
             scaling = VarianceScaling.fit(validation)
             found["variance_factor"] = scaling.state()["factor"]
@@ -293,6 +308,10 @@ def conformal_coverage(one: Judged, settings: Settings) -> Coverage | None:
         return None
     validation = one.validation[0]
     options: dict[str, Any] = {"resamples": settings.resamples, "seed": settings.seed}
+    if test.kind == "forecast":
+        if not central_levels(test.levels):
+            return None
+        return measure_forecasts(ConformalForecaster(settings.coverage).fit(validation), test, **options)
     if test.kind == "regression":
         regressor = ConformalRegressor("absolute" if test.variance is None else "cqr", settings.coverage)
         return measure_intervals(regressor.fit(validation), test, **options)
@@ -320,7 +339,7 @@ def subgroups_section(
 
 
 def errors_section(one: Judged) -> dict[str, Any]:
-    """Give what the first seed got wrong: a confusion matrix, or residuals, or counts a label."""
+    """Give what the first seed got wrong: a confusion matrix, residuals, counts a label, errors a step."""
     test = one.test[0]
     found: dict[str, Any] = {"name": one.title, "labels": one.labels, "seed": one.seed, "kind": test.kind}
     if test.kind == "classification":
@@ -337,6 +356,13 @@ def errors_section(one: Judged) -> dict[str, Any]:
             "false": (~true & said & known).sum(axis=0),
         }
         return {**found, "classes": list(test.classes), **counts}
+    if test.kind == "forecast":
+        scaled = test.scale is not None
+        return {
+            **found,
+            "steps": list(range(1, test.targets.shape[1] + 1)),
+            "scaled": scaled,
+        } | error_by_step(test)
     mean = test.require("mean")
     rows = np.linspace(0, len(test) - 1, min(len(test), 2000)).round().astype(int)  # enough for a figure
     return {**found, "classes": list(test.classes), "true": test.targets[rows], "predicted": mean[rows]}
@@ -356,6 +382,7 @@ def worst_mistakes(one: Judged, records: Mapping[str, Record], most: int) -> lis
     -------
     list of dict
         ``id``, ``group``, ``true``, ``predicted``, ``confidence`` (or ``error``) and the record's ``meta``.
+        Of a forecast ``predicted`` is a mapping: ``median`` [H], ``quantiles`` [H][Q] and their ``levels``.
     """
     test = one.test[0]
     if test.kind == "classification":
@@ -390,6 +417,25 @@ def worst_mistakes(one: Judged, records: Mapping[str, Record], most: int) -> lis
                     "confidence": float(distance[row, column]),
                 }
             )
+    elif test.kind == "forecast":
+        each = errors(test)
+        size = np.nanmean(np.where(np.isnan(each).all(axis=1, keepdims=True), 0.0, each), axis=1)
+        worth = np.nan_to_num(size if test.scale is None else scaled_errors(test), nan=-1.0)
+        rows = np.argsort(-worth, kind="stable")[:most]
+        quantiles, median = test.require("quantiles"), test.require("point")
+        facts = [
+            {
+                "true": test.targets[row].tolist(),
+                "predicted": {
+                    "median": median[row].tolist(),
+                    "quantiles": quantiles[row].tolist(),
+                    "levels": list(test.levels),
+                },
+                "error": float(size[row]),
+                "scaled_error": None if test.scale is None or worth[row] < 0 else float(worth[row]),
+            }
+            for row in rows
+        ]
     else:
         error = np.abs(test.targets - test.require("mean"))
         # Targets may have different units: the largest error in units of each target's spread.

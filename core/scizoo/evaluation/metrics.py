@@ -119,6 +119,13 @@ def get_metric(name: str | Metric, kind: str | None = None) -> Metric:
     return metric
 
 
+#: What tunes a model where its metric is undefined on the validation part.
+STAND_IN = {
+    "classification": "log_loss",
+    "multilabel": "mean_brier",
+    "regression": "rmse",
+    "forecast": "mae",
+}
 _DEFAULTS = {
     "classification": ("mcc", "balanced_accuracy", "macro_f1", "auroc", "accuracy", "log_loss", "brier"),
     "tokens": ("macro_f1", "mcc", "accuracy", "log_loss"),

@@ -20,9 +20,10 @@ from scizoo.data.task import TaskData, read_task
 from scizoo.errors import CheckpointError, ConfigError, DataError, TrainingError, did_you_mean
 from scizoo.evaluation.cells import CellStore, cell_key, data_digest
 from scizoo.evaluation.contenders import Arena, Contender, Result, baselines, network
+from scizoo.evaluation.floor import floor_settings
 from scizoo.evaluation.tuning import check_search, enough_steps, filled_in, merit, search_network
 from scizoo.evaluation.workers import Handler, Lanes, Workers
-from scizoo.training.build import build_head, build_parts
+from scizoo.training.build import build_head, build_parts, zero_shot_head
 
 log = logging.getLogger(__name__)
 
@@ -66,17 +67,23 @@ def entrants(cfg: Mapping[str, Any]) -> list[Contender]:
         found.append(network(cfg, {"mode": "scratch"}))
     if "baselines" in versus:
         found += baselines(cfg)
-    floor = _FLOORS.get(str((cfg.get("task") or {}).get("kind")))
-    if floor and all(dict(one.baseline or {}).get("_target_") != floor for one in found):
-        found += [
-            replace(one, role="floor") for one in baselines({"baselines": {"floor": {"_target_": floor}}})
-        ]
+    floor = _floor(cfg)
+    if floor and all(dict(one.baseline or {}).get("_target_") != floor["_target_"] for one in found):
+        found += [replace(one, role="floor") for one in baselines({"baselines": {"floor": floor}})]
     taken: set[str] = set()
     for one in found:
         if one.key in taken:
             raise ConfigError(f"two contenders are named '{one.key}'.", remedy="rename one of the baselines.")
         taken.add(one.key)
     return found
+
+
+def _floor(cfg: Mapping[str, Any]) -> dict[str, Any] | None:
+    """Give the simplest method of a kind of task; of forecasts, which the config names."""
+    kind = str((cfg.get("task") or {}).get("kind"))
+    if cfg.get("floor") or kind == "forecast":
+        return floor_settings(cfg)
+    return {"_target_": _FLOORS[kind]} if kind in _FLOORS else None
 
 
 def _name(ref: str) -> str:
@@ -98,7 +105,11 @@ def check_networks(cfg: Mapping[str, Any], data: TaskData, contenders: Sequence[
     networks = [one for one in contenders if one.baseline is None]
     for ref in dict.fromkeys(one.checkpoint or cfg.get("checkpoint") for one in networks):
         parts = build_parts({**cfg, "checkpoint": ref})
-        build_head(cfg, parts.backbone, data.target)
+        mine = [one for one in networks if (one.checkpoint or cfg.get("checkpoint")) == ref]
+        if any(one.untrained for one in mine):
+            zero_shot_head(parts, data.target)
+        if not all(one.untrained for one in mine):
+            build_head(cfg, parts.backbone, data.target)
 
 
 def _adapt(cfg: Mapping[str, Any], name: str) -> dict[str, Any]:
@@ -251,6 +262,8 @@ class Runner:
             return *attempt(unit.settings), dict(unit.settings), None
         cfg = self.arena.cfg
         trials = int((cfg.get("tuning") or {}).get("trials") or 0)
+        if unit.contender.untrained:
+            cfg, trials = {}, 0  # there is nothing to tune
         search = search_network(attempt, cfg, trials=trials, seed=unit.seed)
         facts = self.store.facts(search.key)
         assert facts is not None
@@ -438,13 +451,17 @@ def run_study(
         def finish(unit: Unit, done: Done) -> None:
             found[unit.labels, unit.contender.key, unit.seed] = done
             if unit.settings is None:
+                if unit.contender.untrained and unit.labels == budgets[-1]:
+                    for labels in budgets[:-1]:  # the same cell again
+                        start(Unit(unit.contender, labels, seeds[0]))
                 entries[unit.labels, unit.contender.key].search = done.search
                 for seed in seeds[1:]:
                     start(Unit(unit.contender, unit.labels, seed, done.settings))
 
         for labels in reversed(budgets):  # the longest first, so that no core idles at the end
             for one in contenders:
-                start(Unit(one, labels, seeds[0]))
+                if labels == budgets[-1] or not one.untrained:
+                    start(Unit(one, labels, seeds[0]))
         reused = len(found)
         if reused:
             log.info("%d of %d cells are done already", reused, total)
@@ -452,6 +469,7 @@ def run_study(
             unit: Unit = outcome.task
             if outcome.error is not None:
                 lost = len(seeds) if unit.settings is None else 1
+                lost *= len(budgets) if unit.contender.untrained and unit.settings is None else 1
                 log.error("%s failed: %s", unit.name, outcome.error)
                 failed.append(Failed(unit.name, outcome.error, outcome.exit_status))
                 total -= lost - 1
@@ -471,7 +489,13 @@ def run_study(
     for (labels, key), entry in entries.items():
         dones = [found[labels, key, seed] for seed in seeds if (labels, key, seed) in found]
         results = [store.load(done.key, entry.contender) for done in dones]
-        entry.results = [result for result in results if result is not None]
+        # What is not trained has one cell for all budgets and seeds.
+        known = [seed for seed in seeds if (labels, key, seed) in found]
+        entry.results = [
+            replace(result, labels=labels, seed=seed)
+            for result, seed in zip(results, known, strict=True)
+            if result is not None
+        ]
     trials = int((cfg.get("tuning") or {}).get("trials") or 0)
     kept = [entry for entry in entries.values() if entry.results]
     return Study(kept, failed, computed, reused, budgets, seeds, trials)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from scizoo.errors import ConfigError, TrainingError, did_you_mean
-from scizoo.evaluation.metrics import get_metric, score
+from scizoo.evaluation.metrics import STAND_IN, get_metric, score
 from scizoo.evaluation.outputs import Outputs
 
 #: What the search may change: the name in ``tuning.search``, and where it stands in the config.
@@ -21,7 +21,6 @@ PLACES = {
     "batch_size": ("batching", "batch_size"),
 }
 _KEYS = ("choices", "low", "high", "log", "relative")
-_STAND_IN = {"classification": "log_loss", "multilabel": "mean_brier", "regression": "rmse"}
 
 
 def check_search(search: Mapping[str, Any]) -> None:
@@ -154,7 +153,7 @@ def merit(metric: str, outputs: Outputs) -> tuple[bool, float, float]:
     value = score(found, outputs).value
     if not math.isnan(value):
         return True, found.sign * value, value
-    stand_in = get_metric(_STAND_IN[outputs.kind])
+    stand_in = get_metric(STAND_IN[outputs.kind])
     return False, stand_in.sign * score(stand_in, outputs).value, value
 
 

@@ -39,6 +39,8 @@ class BudgetComparison:
         Name of the metric.
     first_role : str
         ``"pretrained"``, or ``"scratch"`` where no contender is pre-trained.
+    unit : str
+        What a label is called: of forecasts it is a training window, one history with its future.
     """
 
     labels: int | None
@@ -48,13 +50,21 @@ class BudgetComparison:
     role: str = "baseline"
     metric: str = "mcc"
     first_role: str = "pretrained"
+    unit: str = "label"
 
     @classmethod
     def of(cls, comparison: Comparison, metric: str) -> BudgetComparison:
         """Take it from what :func:`~scizoo.evaluation.findings.comparisons` found."""
         first, second = comparison.first, comparison.second
         return cls(
-            comparison.labels, first.title, second.title, comparison.paired, second.role, metric, first.role
+            comparison.labels,
+            first.title,
+            second.title,
+            comparison.paired,
+            second.role,
+            metric,
+            first.role,
+            "training window" if first.test[0].kind == "forecast" else "label",
         )
 
 
@@ -265,7 +275,7 @@ def _labels(group: list[_Finding], total: int | None, word: str) -> str:
         return ""
     names = [f"all {n:,}" if n == total else f"{n:,}" for n in numbers]
     listed = names[0] if len(names) == 1 else f"{', '.join(names[:-1])} {word} {names[-1]}"
-    return f"{listed} label{'' if numbers == [1] else 's'}"
+    return f"{listed} {group[0].given.unit}{'' if numbers == [1] else 's'}"
 
 
 def _metric(one: _Finding) -> Metric:

@@ -11,11 +11,12 @@ import numpy as np
 
 from scizoo.config import instantiate, to_plain
 from scizoo.data.splits import PARTS, record_groups
-from scizoo.data.targets import RealTarget, record_names
+from scizoo.data.targets import FutureTarget, RealTarget, record_names
 from scizoo.data.task import open_dataset, read_records
 from scizoo.errors import ConfigError, did_you_mean
 from scizoo.evaluation.contenders import output_names
 from scizoo.evaluation.findings import Judged
+from scizoo.evaluation.floor import Floor
 from scizoo.evaluation.intervals import estimate
 from scizoo.evaluation.metrics import applicable, default_metrics, get_metric
 from scizoo.evaluation.outputs import Outputs, meta_columns
@@ -53,7 +54,7 @@ def run(cfg: DictConfig, run_dir: Path) -> dict[str, Any]:
     """
     plain = to_plain(cfg)
     model = open_model(plain)
-    if model.checkpoint.target is None:
+    if model.checkpoint.target is None and model.kind != "forecast":
         raise ConfigError(
             f"{model.name} predicts no labels: its kind is {model.kind}.",
             expected="a fine-tuned checkpoint",
@@ -71,6 +72,9 @@ def run(cfg: DictConfig, run_dir: Path) -> dict[str, Any]:
         rows = np.asarray(getattr(split, part))
         records, groups = [records[row] for row in rows], split.groups[rows].astype(str)
     outputs = predict_outputs(model, records, groups)
+    if outputs.kind == "forecast":
+        # The floor forecasts from each history; what it has to fit, it fits to nothing but these.
+        outputs = Floor(plain, records, outputs.targets).forecast(records).beside(outputs)
     outputs.save(run_dir / "outputs" / "test.parquet")
     settings = plain["evaluation"]
     wanted = (plain.get("task") or {}).get("metric")
@@ -125,6 +129,8 @@ def predict_outputs(model: Model, records: list[Record], groups: np.ndarray) -> 
         When a record has no label, or one that the checkpoint does not know.
     """
     target = model.checkpoint.target
+    if model.kind == "forecast":
+        return _forecast_outputs(model, records, groups)
     assert target is not None
     if target.kind == "tokens":
         raise ConfigError(f"{model.name} labels positions; only records can be judged.")
@@ -141,5 +147,22 @@ def predict_outputs(model: Model, records: list[Record], groups: np.ndarray) -> 
         probability=None if regression else prediction.probability,
         mean=prediction.mean if regression else None,
         variance=prediction.std**2 if regression and prediction.std is not None else None,
+        meta=meta_columns([record.meta for record in records]),
+    )
+
+
+def _forecast_outputs(model: Model, records: list[Record], groups: np.ndarray) -> Outputs:
+    """Forecast as far as the records' own futures reach, whatever the model was trained for."""
+    target = FutureTarget()
+    futures, names = [record.target for record in records], record_names(records)
+    target.fit(futures, names)
+    prediction = model.predict(records, horizon=target.horizon)
+    return Outputs(
+        ids=np.array([record.id for record in records], dtype=str),
+        groups=groups,
+        targets=target.encode(futures, names),
+        kind="forecast",
+        quantiles=prediction.quantiles,
+        levels=tuple(prediction.levels),
         meta=meta_columns([record.meta for record in records]),
     )

@@ -25,6 +25,7 @@ from scizoo.files import atomic_path, cache_dir, write_json
 from scizoo.jobs.cards import make_card
 from scizoo.jobs.pretrain import training_data
 from scizoo.jobs.reporting import Report, audit, check_subgroups
+from scizoo.models.forecasting import RollOutHead
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
@@ -201,6 +202,8 @@ def figures(
 
 def uncertainty_of(arena: Arena, result: Result, coverage: float) -> UncertaintyState | None:
     """Fit on the validation part what predictions of this network need to say how sure they are."""
+    if result.validation.kind == "forecast":  # quantiles say it themselves
+        return None
     state = None
     if len(result.validation) >= FEW:
         state = fit_uncertainty(result.validation, arena.embeddings(result, "validation"), coverage=coverage)
@@ -223,13 +226,13 @@ def save(
 ) -> Path:
     """Write the fitted checkpoint into the run directory."""
     assert result.fitted is not None and result.parts is not None
-    parts = result.parts
+    parts, head = result.parts, result.fitted.head
     base = parts.checkpoint.manifest if parts.checkpoint and result.contender.role == "pretrained" else None
     name = str(cfg["task"]["name"])
     return save_checkpoint(
         run_dir / "checkpoint",
         backbone=result.fitted.backbone,
-        head=result.fitted.head,
+        head=head.inner if isinstance(head, RollOutHead) else head,
         tokenizer=parts.tokenizer,
         context=parts.context,
         target=data.target,
@@ -239,7 +242,7 @@ def save(
             cfg,
             name=name,
             summary=f"{cfg['task']['summary']} ({result.contender.title})",
-            training_data=[training_data(data.dataset, result.labels)],
+            training_data=[] if result.contender.untrained else [training_data(data.dataset, result.labels)],
             command=(run_dir / "command.txt").read_text(encoding="utf-8").strip(),
             base=base.name if base else None,
             base_licence=base.licence if base else None,

@@ -29,7 +29,8 @@ def run(cfg: DictConfig, run_dir: Path) -> dict[str, Any]:
     """Predict every record and write ``predictions.csv``.
 
     A task may name a ``predictor`` of its own: ``predict(model)`` gives the table, and ``rejections``
-    logs the records that were left out.
+    logs the records that were left out. Of forecasts there is a row a record and step ahead; a dataset with a
+    method ``future_index(record, steps)`` names them by columns of its own, such as times.
 
     Parameters
     ----------
@@ -53,11 +54,16 @@ def run(cfg: DictConfig, run_dir: Path) -> dict[str, Any]:
         if predictor.rejections.rejected:
             write_rejected(run_dir / "rejected.csv", predictor.rejections)
     else:
-        records = read_records(open_dataset(plain), run_dir)
+        dataset = open_dataset(plain)
+        records = read_records(dataset, run_dir)
+        ahead: dict[str, Any] = {key: plain.get(key) for key in ("horizon", "levels")}
+        if model.kind == "forecast":  # the data know what the steps ahead are called
+            ahead["index"] = getattr(dataset, "future_index", None)
         table = model.predict_df(
             records,
             batch_size=int(plain["batching"].get("eval_batch_size") or 64),
             coverage=usable_coverage(model, coverage),
+            **ahead,
         )
     path = write_table(run_dir / str(plain.get("output") or "predictions.csv"), table)
     log.info("%d predictions in %s", len(table), path)
@@ -67,7 +73,7 @@ def run(cfg: DictConfig, run_dir: Path) -> dict[str, Any]:
 def usable_coverage(model: Model, coverage: float | None) -> float | None:
     """Say once where a checkpoint cannot give sets or intervals of this coverage, and why."""
     state = model.checkpoint.uncertainty
-    if coverage is None:
+    if coverage is None or model.kind == "forecast":  # quantiles say as much
         return None
     if state is None:
         log.warning(

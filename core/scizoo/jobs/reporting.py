@@ -290,7 +290,8 @@ def picture(draw: Any, record: Record, prediction: Any) -> str:
         ``draw(axes, record, prediction)`` of a domain.
     record : Record
     prediction : Any
-        In words or as a number.
+        In words or as a number; of a forecast a mapping with ``median`` [H], ``quantiles`` [H][Q] and
+        ``levels``.
 
     Returns
     -------

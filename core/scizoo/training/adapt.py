@@ -1,4 +1,4 @@
-"""How much of a pre-trained backbone is trained: full, LoRA, a probe, or the architecture from scratch."""
+"""How much of a pre-trained backbone is trained: all, LoRA, a probe, nothing; or the same from scratch."""
 
 from __future__ import annotations
 
@@ -15,9 +15,15 @@ from scizoo.checkpoints.adapters import has_adapters
 from scizoo.errors import CheckpointError, ConfigError, did_you_mean
 from scizoo.training.optim import repeated_blocks
 
-MODES = ("full", "lora", "probe", "scratch")
+MODES = ("full", "lora", "probe", "scratch", "none")
 _LORA_KEYS = {"rank", "alpha", "dropout", "target_modules", "use_rslora", "use_dora", "merge"}
-_KEYS = {"full": set(), "probe": {"cache_features"}, "scratch": {"seed"}, "lora": _LORA_KEYS}
+_KEYS = {
+    "full": set(),
+    "probe": {"cache_features"},
+    "scratch": {"seed"},
+    "none": set(),
+    "lora": _LORA_KEYS,
+}
 
 
 @dataclass(frozen=True)
@@ -42,6 +48,8 @@ class AdaptReport:
     seed: int | None = None
 
     def __str__(self) -> str:
+        if self.mode == "none":
+            return f"adapt=none: nothing is trained, {self.total:,} backbone parameters are used as they are"
         share = self.trainable / self.total if self.total else 0.0
         text = f"adapt={self.mode}: {self.trainable:,} of {self.total:,} backbone parameters are trained"
         text += f" ({share:.2%})"

@@ -125,6 +125,30 @@ def make_context(
     return Context(**{**default, **given})
 
 
+def zero_shot_head(parts: ModelParts, target: TargetEncoder) -> Head:
+    """Give the head of a checkpoint for a task it was not trained for (``adapt=none``).
+
+    Parameters
+    ----------
+    parts : ModelParts
+    target : TargetEncoder
+        Of the task.
+
+    Raises
+    ------
+    ConfigError
+        When there is no checkpoint, or its head predicts nothing of the kind.
+    """
+    own = None if parts.checkpoint is None else parts.checkpoint.head
+    if own is None:
+        raise ConfigError(
+            "adapt=none uses what a checkpoint learned in pre-training, and there is none here.",
+            expected="a checkpoint with the head of its pre-training",
+            remedy="name a checkpoint, or train: adapt=probe, lora or full.",
+        )
+    return own.zero_shot(parts.backbone, target)
+
+
 def build_head(cfg: Mapping[str, Any], backbone: Backbone, target: TargetEncoder) -> Head:
     """Build the head of a task.
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -33,19 +33,26 @@ class FeatureDataset:
     base : EncodedDataset
         The windows that the features were computed from.
     features : ndarray of float32, shape (windows, D)
+    needs : sequence of str
+        Inputs that the head reads beside the states; of each the last position is kept.
     """
 
     main_input = KEY
 
-    def __init__(self, base: Any, features: np.ndarray):
+    def __init__(self, base: Any, features: np.ndarray, needs: Sequence[str] = ()):
         self.base = base
         self.features = features
+        self.needs = tuple(name for name in needs if name in base.keys)
 
     def __len__(self) -> int:
         return len(self.features)
 
     def __getitem__(self, number: int) -> dict[str, np.ndarray]:
-        return {KEY: np.array(self.features[number], dtype=np.float32)[None]}
+        item = {KEY: np.array(self.features[number], dtype=np.float32)[None]}
+        if self.needs:
+            whole = self.base[number]
+            item |= {name: whole[name][-1:] for name in self.needs}
+        return item
 
     def __getattr__(self, name: str) -> Any:
         # Records, views and ids are those of the windows. Dunder names must not be handed on, or
@@ -67,12 +74,12 @@ class FeatureDataset:
     @property
     def keys(self) -> tuple[str, ...]:
         """Names of the model inputs."""
-        return (KEY,)
+        return (KEY, *self.needs)
 
     @property
     def pad_values(self) -> dict[str, float]:
         """What pads each model input."""
-        return {KEY: 0.0}
+        return dict.fromkeys(self.keys, 0.0)
 
 
 class FeatureBackbone(nn.Module):
@@ -162,7 +169,7 @@ def cached_features(
         place = torch.device(device) if device is not None else own.device
         with atomic_path(path) as temporary:
             _compute(backbone, head, dataset, temporary, batch_size, place, precision, on_progress)
-    return FeatureDataset(dataset, np.load(path, mmap_mode="r"))
+    return FeatureDataset(dataset, np.load(path, mmap_mode="r"), getattr(head, "needs", ()))
 
 
 def _compute(

@@ -23,7 +23,7 @@ from scizoo.data.task import TaskData
 from scizoo.models.backbones import Backbone
 from scizoo.models.heads import Head
 from scizoo.training.adapt import AdaptReport, apply_adapt, merge_lora
-from scizoo.training.build import ModelParts, build_head
+from scizoo.training.build import ModelParts, build_head, zero_shot_head
 from scizoo.training.features import FeatureBackbone, FeatureDataset, cached_features, can_cache
 from scizoo.training.joint import JointModel
 from scizoo.training.module import ScizooModule
@@ -131,7 +131,8 @@ def fit_task(
     Returns
     -------
     Fitted
-        With the weights that were best on validation; LoRA is merged unless ``adapt.merge`` is false.
+        With the weights that were best on validation; LoRA is merged unless ``adapt.merge`` is false. With
+        ``adapt=none`` the checkpoint's own head predicts, and nothing is trained.
 
     Raises
     ------
@@ -141,11 +142,18 @@ def fit_task(
     start = time.monotonic()
     split = data.split if rows is None else replace(data.split, train=np.asarray(rows))
     torch.manual_seed(seed)
-    head = build_head(cfg, parts.backbone, data.target)
-    report = apply_adapt(parts.backbone, cfg["adapt"], seed=seed)
-    log.info("%s", report)
     accelerator = str((cfg.get("trainer") or {}).get("accelerator") or "auto")
     precision = resolve_precision(cfg.get("precision"), accelerator)
+    untrained = str(cfg["adapt"].get("mode")) == "none"
+    head = zero_shot_head(parts, data.target) if untrained else build_head(cfg, parts.backbone, data.target)
+    report = apply_adapt(parts.backbone, cfg["adapt"], seed=seed)
+    log.info("%s", report)
+    if untrained:
+        seconds = time.monotonic() - start
+        return Fitted(parts.backbone.eval(), head.eval(), report, seconds, 0, None, precision)
+    own = None if parts.checkpoint is None else parts.checkpoint.head
+    if own is not None and report.mode != "scratch" and head.inherit(own):
+        log.info("the head begins from the checkpoint's own")
     backbone: Any = parts.backbone
     source: Any = encoded
     if report.mode == "probe" and cfg["adapt"].get("cache_features", True) and can_cache(head):
@@ -175,7 +183,8 @@ def fit_task(
         title=title,
         record_names=lambda windows: _names(encoded, windows),
     )
-    fit(trainer, module, data_module(cfg, parts, source, data.targets, split, seed=seed))
+    ends = data.target.kind == "forecast"
+    fit(trainer, module, data_module(cfg, parts, source, data.targets, split, seed=seed, last_windows=ends))
     if has_adapters(parts.backbone) and cfg["adapt"].get("merge", True):
         merge_lora(parts.backbone)
     best = module.best or {}
@@ -199,8 +208,12 @@ def data_module(
     split: Split | None,
     *,
     seed: int,
+    last_windows: bool = False,
 ) -> DataModule:
-    """Build the loaders of a run from the ``batching`` group."""
+    """Build the loaders of a run from the ``batching`` group.
+
+    With ``last_windows`` of each record only the last window is used, which a forecast goes on from.
+    """
     batching = cfg["batching"]
     return DataModule(
         encoded,
@@ -214,6 +227,7 @@ def data_module(
         seed=seed,
         train_views=parts.augment is None or parts.augment.train,
         predict_views=parts.augment is None or parts.augment.predict,
+        last_windows=last_windows,
     )
 
 
@@ -243,7 +257,8 @@ def predict_task(
     Returns
     -------
     dict of str to ndarray
-        ``probability``, or ``mean`` and ``variance`` in standardised units; a row a record.
+        ``probability``, or ``mean`` and ``variance`` in standardised units, or ``quantiles`` in the series'
+        own units; a row a record.
     """
     none = np.empty(0, dtype=np.int64)
     split = Split(none, none, np.asarray(rows), np.empty(0, dtype=object), "prediction")
@@ -251,7 +266,8 @@ def predict_task(
     source: Any = encoded
     if fitted.features is not None and not embeddings:
         backbone, source = FeatureBackbone(fitted.backbone.hidden_size), fitted.features
-    loader = data_module(cfg, parts, source, None, split, seed=0).test_dataloader()
+    ends = fitted.head.kind == "forecast"
+    loader = data_module(cfg, parts, source, None, split, seed=0, last_windows=ends).test_dataloader()
     model = JointModel(backbone, fitted.head)
     pool = getattr(fitted.head, "features", mean_pool) if embeddings else None
     windows = predict_windows(model, loader, precision=fitted.precision, pool=pool)

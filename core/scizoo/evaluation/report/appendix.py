@@ -15,6 +15,7 @@ from scizoo.evaluation.report.figures import shown, usable
 from scizoo.evaluation.report.markup import Markup, tag
 
 Content = Mapping[str, Any]
+_MOST_SHOWN = 6  # values of a target, beyond which only the first and the last are written
 _PICTURE = re.compile(r"data:image/(png|jpeg|webp|svg\+xml);base64,[A-Za-z0-9+/]+=*")
 
 
@@ -72,6 +73,7 @@ def mistakes(content: Content) -> Part | None:
                 f"{one['probability_of_true']:.1%}" if usable(one.get("probability_of_true")) else None,
             ),
             ("error", _said(one["error"]) if "error" in one else None),
+            ("scaled error", shown(one["scaled_error"]) if usable(one.get("scaled_error")) else None),
             ("group", tag("bdi", one["group"]) if one.get("group") not in (None, one["id"]) else None),
             *((str(name), tables.plainly(value)) for name, value in (one.get("meta") or {}).items()),
         ]
@@ -81,6 +83,10 @@ def mistakes(content: Content) -> Part | None:
 
 
 def _said(value: Any) -> str:
+    if isinstance(value, Mapping):  # a forecast: its median
+        return _said(value.get("median"))
+    if isinstance(value, list) and len(value) > _MOST_SHOWN:
+        return f"{_said(value[:3])}, …, {_said(value[-1])} ({len(value)} steps)"
     if isinstance(value, list):
         return ", ".join(_said(one) for one in value)
     return shown(value) if value is None or isinstance(value, int | float) else str(value)

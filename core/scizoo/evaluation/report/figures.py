@@ -231,6 +231,34 @@ def reliability_diagram(section: Section) -> Drawing | None:
     return Drawing("reliability", svg, caption, tuple(keys))
 
 
+def coverage_by_step(section: Section) -> Drawing | None:
+    """Draw how often central intervals of a forecast held the truth, step by step ahead."""
+    steps = (section.get("before") or {}).get("steps") or []
+    if len(steps) < 2:
+        return None
+    levels = [point["level"] for point in steps[0]["coverage"]]
+    chosen = sorted({levels[0], levels[len(levels) // 2], levels[-1]})
+    x = [(step["first"] + step["last"]) / 2 for step in steps]
+    with page_style():
+        figure, axes = canvas(3.3)
+        keys, words = [], []
+        looks = ((0, "o", "-"), (2, "s", "-"), (3, "D", "-"))
+        for level, (colour, marker, dashes) in zip(chosen, looks, strict=False):
+            place = levels.index(level)
+            y = [step["coverage"][place]["coverage"] for step in steps]
+            y = [value if usable(value) else math.nan for value in y]
+            axes.axhline(level, color=SERIES[colour], linewidth=1, linestyle=":")
+            axes.plot(x, y, color=SERIES[colour], marker=marker, linestyle=dashes, markersize=4.5)
+            keys.append(Key(f"{level:.0%} interval", swatch(SERIES[colour], marker, dashes)))
+            words.append(f"the {level:.0%} interval holds {shown(y[0])} at first and {shown(y[-1])} at last")
+        axes.set_ylim(-0.02, 1.02)
+        axes.set_xlabel("steps ahead")
+        axes.set_title("share of truths inside", loc="left", color=MUTED)
+        svg = inline_svg(figure, "coveragesteps", f"Coverage by steps ahead: {'; '.join(words)}.")
+    caption = "Dotted: what each interval promises. Long horizons are drawn in equal stretches of steps."
+    return Drawing("coveragesteps", svg, caption, tuple(keys))
+
+
 def conformal_coverage(section: Section) -> Drawing | None:
     """Draw the measured coverage, overall and of the groups covered worst, beside the one asked for."""
     measured, asked = section.get("measured") or {}, section.get("asked")

@@ -23,10 +23,12 @@ _CROWD = 40
 
 
 def error_figures(section: Section) -> list[Drawing]:
-    """Draw what was wrong: a confusion matrix, counts by label, or predictions against the truth."""
+    """Draw what was wrong: a confusion matrix, counts by label, errors a step, or truth and prediction."""
     kind = section.get("kind")
     if kind == "multilabel" and section.get("right"):
         return [_label_counts(section)]
+    if kind == "forecast":
+        return [_by_step(section)] if len(section.get("steps") or []) > 1 else []
     if section.get("matrix"):
         return [_confusion(section)]
     if section.get("true") and section.get("predicted"):
@@ -153,6 +155,31 @@ def _label_counts(section: Section) -> Drawing:
         )
     caption = "The most frequent labels." if len(names) > len(order) else "Every label."
     return Drawing("labels", svg, caption, keys)
+
+
+def _by_step(section: Section) -> Drawing:
+    steps = np.asarray(section["steps"])
+    lines = [("error", "the forecast", 0, "-"), ("naive", "the floor", 6, "--")]
+    with page_style():
+        figure, axes = canvas(3.3)
+        keys, words = [], []
+        for name, title, colour, dashes in lines:
+            if not section.get(name):
+                continue
+            values = np.array([np.nan if value is None else value for value in section[name]], dtype=float)
+            marker = "o" if len(steps) <= 60 else None
+            axes.plot(steps, values, color=SERIES[colour], marker=marker, linestyle=dashes, markersize=3.5)
+            keys.append(Key(title, swatch(SERIES[colour], marker, dashes)))
+            words.append(f"{title} {shown(values[0])} at the first step and {shown(values[-1])} at the last")
+        axes.set_ylim(bottom=0)
+        axes.set_xlabel("steps ahead")
+        scaled = "mean absolute error, scaled" if section.get("scaled") else "mean absolute error"
+        axes.set_title(scaled, loc="left", color=MUTED)
+        svg = inline_svg(figure, "steps", f"{scaled.capitalize()} by steps ahead: {'; '.join(words)}.")
+    caption = "How far the median is off, by how far it looks ahead."
+    if section.get("scaled"):
+        caption += " In units of the mean seasonal difference of each history."
+    return Drawing("steps", svg, caption, tuple(keys))
 
 
 def _residuals(section: Section) -> list[Drawing]:

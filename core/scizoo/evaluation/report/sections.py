@@ -57,7 +57,10 @@ def _curves(content: Content) -> Part | None:
     made = figures.learning_curves(content.get("curves") or [], metric)
     if made is None:
         return None
-    return Part("curves", "Learning curves", "How the result grows with the number of labels.", drawn([made]))
+    lead = "How the result grows with the number of labels."
+    if (content.get("task") or {}).get("kind") == "forecast":
+        lead += " A label is a training window: one history with its future."
+    return Part("curves", "Learning curves", lead, drawn([made]))
 
 
 def _reliability(content: Content) -> Part | None:
@@ -80,7 +83,7 @@ def _reliability(content: Content) -> Part | None:
         for name, title in names.items()
         if any(name in stage for _, stage in stages)
     ]
-    body = drawn([made])
+    body = drawn([made, figures.coverage_by_step(section)])
     if rows:
         body = Markup(body + tables.grid(["", *(words for words, _ in stages)], rows, label="Calibration"))
     factor, words = section.get("temperature"), "temperature"
@@ -104,7 +107,7 @@ def _errors(content: Content) -> Part | None:
     if not section or not made:
         return None
     body = drawn(made)
-    title = {"multilabel": "Labels", "regression": "Residuals"}.get(
+    title = {"multilabel": "Labels", "regression": "Residuals", "forecast": "Errors by step"}.get(
         str(section.get("kind")), "Confusion matrix"
     )
     if section.get("matrix"):
