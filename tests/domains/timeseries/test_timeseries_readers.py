@@ -7,6 +7,7 @@ import gzip
 import numpy as np
 import pandas as pd
 import pytest
+
 from scizoo.data.records import RejectionLog
 from scizoo.errors import ConfigError, DataError
 from scizoo_timeseries.frequency import IrregularError, grid_after, regular_grid, season_of
@@ -26,8 +27,10 @@ def read(path, label=None, **options):
 
 @pytest.mark.parametrize(
     ("freq", "season"),
-    [("h", 24), ("D", 7), ("B", 5), ("W-SUN", 52), ("MS", 12), ("ME", 12), ("QS-OCT", 4), ("YS-JAN", 1)]
-    + [("15min", 96), ("2h", 12), ("30s", 2880)],
+    [
+        *[("h", 24), ("D", 7), ("B", 5), ("W-SUN", 52), ("MS", 12), ("ME", 12), ("QS-OCT", 4)],
+        *[("YS-JAN", 1), ("15min", 96), ("2h", 12), ("30s", 2880)],
+    ],
 )
 def test_frequencies_are_inferred_also_with_gaps(freq, season):
     stamps = pd.date_range("2020-01-01", periods=60, freq=freq).to_numpy("datetime64[ns]")
@@ -160,7 +163,7 @@ def test_columns_are_checked_with_a_suggestion(write_long, tmp_path):
     assert set(read(one, id=None)[0]) == {"one"}
     dotted = tmp_path / "dotted.csv"
     dotted.write_text("unique_id,ds,y\n" + "".join(f"a,{day:02d}.01.2020,{day}\n" for day in range(1, 9)))
-    with pytest.raises(DataError, match="data.time_format"):
+    with pytest.raises(DataError, match=r"data\.time_format"):
         read(dotted)
     assert read(dotted, time_format="%d.%m.%Y")[0]["a"].series.freq == "D"
 
@@ -212,7 +215,8 @@ def test_ts_and_tsf(tmp_path):
     for words in ("different lengths", "'c'", "'x', is no number"):
         assert words in reasons
     (tmp_path / "m.tsf").write_text(
-        "@relation m\n@attribute series_name string\n@attribute start_timestamp date\n@attribute kind string\n"
+        "@relation m\n@attribute series_name string\n@attribute start_timestamp date\n"
+        "@attribute kind string\n"
         "@frequency hourly\n@data\nT1:2020-01-01 00-00-00:wind:1,2,?,4,5\nT2:sometime:wind:1,2\n"
     )
     found, bad = read(tmp_path / "m.tsf")
@@ -220,5 +224,5 @@ def test_ts_and_tsf(tmp_path):
     assert found["T1"].series.static == {"kind": "wind"}
     assert "'sometime'" in bad["T2"]
     (tmp_path / "bad.ts").write_text("1,2,3:a\n")
-    with pytest.raises(DataError, match="no header of a .ts file"):
+    with pytest.raises(DataError, match=r"no header of a \.ts file"):
         read(tmp_path / "bad.ts")
