@@ -121,7 +121,7 @@ def test_the_audit_finds_planted_leaks(windows):
     assert [(i, j) for i, j, _ in found] == [(len(parts["train"]), 0)]
     sketch = audit.sketch(parts["test"])
     assert audit.overlap(sketch, parts["test"]).min() > 0.9
-    other = audit.sketch(windows(count=1, length=200)[:1] + [replace(planted, input=np.arange(90.0) ** 2)])
+    other = audit.sketch([replace(planted, input=np.arange(90.0) ** 2)])
     assert audit.overlap(other, parts["test"][-1:])[0] < 0.2
     assert np.isnan(audit.overlap(np.empty(0, np.uint64), parts["test"])).all()
 

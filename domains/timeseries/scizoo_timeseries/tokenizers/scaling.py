@@ -11,6 +11,7 @@ from scizoo.errors import ConfigError, did_you_mean
 
 SCALINGS = ("standard", "mean-abs", "none")
 _FLAT = 1e-9  # deviation, relative to the level, below which a history counts as constant
+_LEAST = 0.15  # running deviation, relative to that of the whole row
 _FLAT_SCALE = 1e-3  # scale of a constant history, relative to its level
 
 
@@ -62,7 +63,8 @@ def running_scale(rows: Ragged, patch: int, warm: int) -> tuple[np.ndarray, np.n
 
     Nothing that follows a patch enters its location and scale, so that a model may be trained to predict at
     every position (patch-wise causal scaling of Toto, Cohen et al. 2024, arXiv 2407.07874). The first
-    ``warm`` patches, too short to tell a scale, share that of all of them.
+    ``warm`` patches, too short to tell a scale, share that of all of them, and no scale is less than 0.15 of
+    the whole row's.
 
     Parameters
     ----------
@@ -93,14 +95,19 @@ def running_scale(rows: Ragged, patch: int, warm: int) -> tuple[np.ndarray, np.n
         before = np.concatenate([np.zeros((1, column.shape[1])), sums])[ends]
         return sums[place] - before
 
-    number = np.maximum(so_far(known.astype(np.float64)), 1.0)
-    mean = so_far(centred) / number
-    deviation = np.sqrt(np.maximum(so_far(centred**2) / number - mean**2, 0.0))
+    number = so_far(known.astype(np.float64))
+    mean = so_far(centred) / np.maximum(number, 1.0)
+    deviation = np.sqrt(np.maximum(so_far(centred**2) / np.maximum(number, 1.0) - mean**2, 0.0))
     loc = mean + np.repeat(middle, counts[full], axis=0)
+    whole = np.repeat(deviation[np.cumsum(counts[full]) - 1], counts[full], axis=0)
+    # A flat beginning would make all that follows huge in its units; where nothing is known yet, the mean of
+    # the row is the location and its deviation the scale.
+    deviation = np.where(number > 0, np.maximum(deviation, _LEAST * whole), whole)
     level = np.abs(loc)
     # The difference of squares above is exact to half the digits only.
     flat = deviation <= np.maximum(np.maximum(_FLAT * level, 1e-7 * np.abs(mean)), 1e-300)
-    return loc, np.where(flat, np.where(level > 0, _FLAT_SCALE * level, 1.0), deviation)
+    fallback = np.where(level > 1e-9 * np.abs(mean), _FLAT_SCALE * level, 0.0)
+    return loc, np.where(flat, np.where(fallback > 0, fallback, 1.0), deviation)
 
 
 def stack(arrays: Sequence[np.ndarray]) -> Ragged:
