@@ -22,13 +22,15 @@ import yaml
 from scizoo import plugins
 from scizoo.checkpoints.card import Figure
 from scizoo.checkpoints.format import load_checkpoint, save_checkpoint, verify
+from scizoo.checkpoints.sketch import read_sketch
+from scizoo.config import compose, to_plain
 from scizoo.data.task import open_dataset
+from scizoo.evaluation.corpora import sketch_corpus
 from scizoo.evaluation.metrics import get_metric
-from scizoo.jobs.cards import make_card
+from scizoo.jobs.cards import make_card, reference_inputs
 from scizoo.jobs.pretrain import training_data
 
 LARGEST = 5_000_000  # bytes; a wheel with several checkpoints must stay small
-REFERENCE_INPUTS = 4
 
 
 def main() -> int:
@@ -74,7 +76,9 @@ def write(run: Path, destination: Path, results: list[Path]) -> None:
     source = load_checkpoint(run / "checkpoint")
     manifest = source.manifest
     dataset = open_dataset(manifest.config)
-    records = iter(dataset)
+    # A run older than the recipe's audit has no sketch yet.
+    audit = manifest.config.get("audit") or to_plain(compose("pretrain", manifest.name)).get("audit")
+    sketch = read_sketch(source.path, manifest.sketch) or sketch_corpus(audit, dataset)
     measured = [figure for folder in [run, *results] for figure in read_figures(folder)]
     save_checkpoint(
         destination,
@@ -91,7 +95,8 @@ def write(run: Path, destination: Path, results: list[Path]) -> None:
             command=f"python tools/build_checkpoint.py {manifest.name}",
         ),
         domain=manifest.domain,
-        reference_inputs=[next(records).input for _ in range(REFERENCE_INPUTS)],
+        sketch=sketch,
+        reference_inputs=reference_inputs(manifest.domain, dataset),
         figures=measured,
         config=manifest.config,
         data=manifest.data,

@@ -16,9 +16,10 @@ from scizoo.data.records import Record
 from scizoo.data.targets import FutureTarget
 from scizoo.data.tokenizer import TokenTokenizer
 from scizoo.errors import DataError, ScizooError, did_you_mean
-from scizoo.models.forecasting import RollOutHead, sample_paths
+from scizoo.models.forecast_heads import PatchQuantileHead, RollOutHead
 from scizoo.models.objectives import CausalLM, LanguageObjective, Objective
 from scizoo.models.pooling import build_pool
+from scizoo.models.roll_out import sample_paths
 from scizoo.predictions import Prediction, class_names, to_frame
 from scizoo.training.joint import JointModel, batch_to
 from scizoo.training.predict import aggregate, embed_windows, join_positions, mean_pool, predict_windows
@@ -281,7 +282,7 @@ class Model:
         batch_size: int = 16,
         seed: int = 0,
     ) -> np.ndarray:
-        """Draw possible futures of each input; see :func:`scizoo.models.forecasting.sample_paths`.
+        """Draw possible futures of each input; see :func:`scizoo.models.roll_out.sample_paths`.
 
         Parameters
         ----------
@@ -308,6 +309,7 @@ class Model:
         """
         head = self._forecaster(horizon)
         inner = head.inner if isinstance(head, RollOutHead) else head
+        inner = inner.objective if isinstance(inner, PatchQuantileHead) else inner
         records = _records(inputs)
         drawn = np.empty((len(records), paths, head.outputs))
         if not records:

@@ -31,6 +31,10 @@ class Domain:
         Dotted path of ``draw(axes, record, prediction)``, which draws one record for the report.
     inspect : str, optional
         Dotted path of ``inspect(data_config) -> list[str]``, extra findings for ``scizoo doctor``.
+    reference : str, optional
+        Dotted path of ``inputs() -> list``: a few made-up inputs (``Record.input``) whose outputs a
+        checkpoint stores for ``scizoo verify``. Without it a few records of the data stand in, and travel
+        with the checkpoint.
     disclaimer : str, optional
         A sentence that every report and card of this domain must carry.
     """
@@ -43,4 +47,5 @@ class Domain:
     requires: tuple[str, ...] = ()
     picture: str | None = None
     inspect: str | None = None
+    reference: str | None = None
     disclaimer: str | None = None

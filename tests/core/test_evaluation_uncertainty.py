@@ -138,13 +138,14 @@ def test_the_quantile_is_the_finite_sample_one():
 
 @pytest.mark.parametrize("coverage", [0.8, 0.9, 0.95])
 @pytest.mark.parametrize("method", ["lac", "aps", "raps"])
-def test_sets_cover_as_often_as_asked_over_25_splits(method, coverage):
+@pytest.mark.parametrize("empty", [False, True])
+def test_sets_cover_as_often_as_asked_over_25_splits(method, coverage, empty):
     pool = classified(3000, 0, classes=8, sharpen=2.0)  # a miscalibrated model: conformal must not mind
     rng = np.random.default_rng(1)
     measured = []
     for _ in range(25):
         rows = rng.permutation(3000)
-        made = ConformalClassifier(method, coverage, allow_empty=True)
+        made = ConformalClassifier(method, coverage, allow_empty=empty)
         validation, test = pool.take(rows[:1000]), pool.take(rows[1000:])
         made.fit(validation.probability, validation.targets, validation.ids)
         sets = made.sets(test.probability, test.ids)
@@ -208,6 +209,17 @@ def test_sets_are_never_empty_unless_allowed_and_do_not_depend_on_company():
     whole, alone = (adaptive.sets(outputs.probability[s], outputs.ids[s]) for s in (slice(None), slice(7, 8)))
     np.testing.assert_array_equal(whole[7:8], alone)
     assert uniform_of(["a", "b"], 0).tolist() != uniform_of(["a", "b"], 1).tolist()
+
+
+def test_a_model_that_is_right_more_often_than_asked_names_one_class():
+    outputs = classified(2000, 0, sharpen=4)
+    right = np.mean(outputs.probability.argmax(axis=1) == outputs.targets)
+    made = ConformalClassifier("aps", float(right) - 0.1).fit(
+        outputs.probability, outputs.targets, outputs.ids
+    )
+    sets = made.sets(outputs.probability, outputs.ids)
+    assert (sets.sum(axis=1) == 1).all()
+    assert sets[np.arange(2000), outputs.targets].mean() == pytest.approx(right)
 
 
 def test_measured_coverage_names_the_groups_it_fails():

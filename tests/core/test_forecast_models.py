@@ -15,7 +15,8 @@ from scizoo.data.task import TARGETS, label_budget
 from scizoo.errors import ConfigError, DataError
 from scizoo.models.backbones import Hidden
 from scizoo.models.continuous import ContinuousBackbone
-from scizoo.models.forecasting import NextPatchQuantiles, RollOutHead, extend, roll_out, sample_paths
+from scizoo.models.forecast_heads import PatchQuantileHead, RollOutHead
+from scizoo.models.forecasting import NextPatchQuantiles
 from scizoo.models.heads import ClassificationHead
 from scizoo.models.quantiles import (
     DECILES,
@@ -25,6 +26,7 @@ from scizoo.models.quantiles import (
     pinball,
     quantile_loss,
 )
+from scizoo.models.roll_out import extend, roll_out, sample_paths
 from scizoo.training.adapt import apply_adapt
 from scizoo.training.metrics import loss_weight
 
@@ -407,3 +409,41 @@ def test_a_new_head_begins_as_the_zero_shot_forecast(backbone):
     ):
         weights = other.project.weight.clone()
         assert not other.inherit(objective) and torch.equal(weights, other.project.weight)
+
+
+def test_fine_tuning_by_patches_begins_as_zero_shot_and_learns_the_future(backbone):
+    torch.manual_seed(0)
+    objective, batch = NextPatchQuantiles(WIDTH, PATCH, ahead=2).eval(), batch_of()
+    settings = PatchQuantileHead.fitted({}, backbone)
+    assert settings == {"patch": PATCH}
+    head = PatchQuantileHead(WIDTH, 14, ahead=2, **settings)
+    with pytest.raises(ConfigError, match="call bind"):
+        head(backbone(batch), batch)
+    head.bind(backbone)
+    assert head.inherit(objective) and not head.inherit(NextPatchQuantiles(WIDTH, PATCH, ahead=1))
+    said = head.eval()(backbone(batch), batch)["quantiles"]
+    zero = objective.zero_shot(backbone, FutureTarget(14))(backbone(batch), batch)["quantiles"]
+    torch.testing.assert_close(said, zero)
+    # In training each known patch of the future is given, and what follows it is wanted.
+    target = torch.randn(3, 14) * batch["scale"][:, :1] + batch["loc"][:, :1]
+    target[1, 2] = torch.nan
+    outputs = head.train()(backbone(batch), {**batch, "target": target})
+    assert outputs["quantiles"].shape == (3, 4, 2 * PATCH, 9) and outputs["future"].shape == (3, 4, 2 * PATCH)
+    scaled = (target - batch["loc"][:, :1]) / batch["scale"][:, :1]
+    torch.testing.assert_close(outputs["future"][0, 0], scaled[0, :8])
+    torch.testing.assert_close(outputs["future"][0, 1], scaled[0, 4:12])
+    assert torch.isnan(outputs["future"][1, 0, 2]) and torch.isnan(outputs["future"][0, 3, 2:]).all()
+    # The first forecast sees the history alone, as when it predicts; the second sees the first patch.
+    torch.testing.assert_close(outputs["quantiles"][:, 0], said[:, :8], atol=1e-4, rtol=1e-4)
+    longer = extend(batch, scaled[:, :4].nan_to_num(0.0)[:, None])
+    longer["observed"][1, 5, 2] = 0
+    second = objective.next_quantiles(backbone(longer), longer)
+    torch.testing.assert_close(outputs["quantiles"][:, 1], second, atol=1e-4, rtol=1e-4)
+    loss = head.loss(outputs, {"target": target})
+    loss.backward()
+    assert torch.isfinite(loss) and all(torch.isfinite(p.grad).all() for p in head.parameters())
+    again = PatchQuantileHead(WIDTH, 14, **head.settings())
+    again.load_state_dict(head.state_dict())
+    assert again.settings() == head.settings() and not any("backbone" in key for key in head.state_dict())
+    other = head.eval().zero_shot(backbone, FutureTarget(5))
+    torch.testing.assert_close(other(backbone(batch), batch)["quantiles"], said[:, :5])

@@ -485,6 +485,14 @@ def test_a_split_that_leaks_and_runs_that_failed_are_said_at_the_top(sample: dic
     assert "12 of 612 (1.96%)" in page
 
 
+def test_what_was_found_without_a_tolerance_is_not_called_passed(sample: dict[str, Any]) -> None:
+    content = copy.deepcopy(sample)
+    found = {"count": 527, "tolerance": None, "judged": False, "passed": True}
+    content["leakage"]["checks"] = [content["leakage"]["checks"][3] | found]
+    page = render(content)
+    assert "reported only" in page and "527" in page and ">passed<" not in page.replace("✓ ", "")
+
+
 def test_many_classes_become_a_picture_of_the_matrix(sample: dict[str, Any]) -> None:
     content = copy.deepcopy(sample)
     for count in (13, 60):

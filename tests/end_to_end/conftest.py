@@ -28,6 +28,7 @@ TINY = (
     "trainer.max_epochs=2",
     "precision=32",
     "evaluation.resamples=50",
+    "audit.sketch_scale=1",
 )
 COLUMNS = ("data.path=tiny.csv", "data.input=seq", "data.target=label")
 

@@ -139,7 +139,7 @@ def test_a_label_is_missing_in_a_header(finetune: Callable[..., Ran], inside: Pa
 
 def test_one_class_only(finetune: Callable[..., Ran], inside: Path) -> None:
     write_table(inside / "tiny.csv", [(sequence, "same") for sequence, _ in ROWS])
-    refused(finetune(*COLUMNS), "same label, 'same'", "at least two classes")
+    refused(finetune(*COLUMNS), "tiny.csv: ", "same label, 'same'", "at least two classes")
     nothing_left(inside, "tiny.csv")
 
 

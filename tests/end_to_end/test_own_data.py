@@ -62,6 +62,11 @@ def test_the_checkpoint_verifies_and_others_may_read_it(run_dir: Path) -> None:
     assert len(modes) == 1
 
 
+def test_no_record_of_the_user_travels_with_the_checkpoint(run_dir: Path) -> None:
+    written = b"".join(path.read_bytes() for path in (run_dir / "checkpoint").iterdir())
+    assert not [sequence for sequence, _ in sequences() if sequence.encode() in written]
+
+
 def test_nothing_temporary_is_left(finetuned: tuple[Path, Ran]) -> None:
     folder, _ = finetuned
     assert not [path for path in folder.rglob("*") if path.name.endswith(".tmp")]
@@ -101,6 +106,23 @@ def test_predict_embed_and_evaluate_with_the_checkpoint(
     assert metrics["records"] == 12
     right = [row["prediction"] == label for row, (_, label) in zip(table, new, strict=True)]
     assert metrics["metrics"]["accuracy"]["value"] == pytest.approx(sum(right) / 12)
+
+
+def test_evaluate_finds_the_records_that_the_checkpoint_was_trained_on(
+    command: Callable[..., Ran], inside: Path, run_dir: Path
+) -> None:
+    write_table(inside / "mixed.csv", [*sequences(), *sequences(20, seed=1)])
+    judged = command(
+        "evaluate",
+        "genomics/classification",
+        f"checkpoint={run_dir / 'checkpoint'}",
+        *("data.path=mixed.csv", "data.input=seq", "data.target=label", "audit.sketch_scale=1"),
+    )
+    assert judged.status == 0, judged.err
+    report = json.loads((judged.folder / "report.json").read_text())
+    overlap = next(check for check in report["leakage"]["checks"] if check["name"] == "corpus_overlap")
+    trained_on = json.loads((run_dir / "report.json").read_text())["data"]["parts"]["train"]["records"]
+    assert (overlap["count"], overlap["of"]) == (trained_on, 80)
 
 
 def test_evaluate_names_a_label_that_the_checkpoint_does_not_know(

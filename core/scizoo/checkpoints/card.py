@@ -323,6 +323,7 @@ def _how_to_load(card: Card, facts: CardFacts) -> str:
         "embedding": "model.embed(inputs)",
         "language": "model.embed(inputs)\nmodel.score(inputs)",
         "reconstruction": "model.embed(inputs)",
+        "forecast": "model.predict_df(inputs, horizon=24)\nmodel.embed(inputs)",
         "contrastive": "model.embed(inputs)",
     }.get(facts.kind, "model.predict(inputs)\nmodel.embed(inputs)")
     use = f"{card.use_command}\n" if card.use_command else ""

@@ -22,6 +22,7 @@ from scizoo.checkpoints.components import component_class, load_views
 from scizoo.checkpoints.manifest import FILE_NAME, Manifest, portable
 from scizoo.checkpoints.reference import TOLERANCE, VerifyReport, check_reference, write_reference
 from scizoo.checkpoints.safety import check_folder, read_sums, write_sums
+from scizoo.checkpoints.sketch import CorpusSketch, write_sketch
 from scizoo.checkpoints.store import resolve_ref
 from scizoo.checkpoints.uncertainty import UncertaintyState, read_uncertainty, write_uncertainty
 from scizoo.data.encoding import Context, Views
@@ -32,7 +33,6 @@ from scizoo.files import atomic_dir, write_json, write_text
 from scizoo.models.backbones import Backbone, cast_state, read_config
 from scizoo.models.heads import Head
 from scizoo.models.initialise import load_into
-from scizoo.models.objectives import Objective
 
 HEAD = "head.safetensors"
 # The key of config.json by which a library knows a model as its own.
@@ -102,6 +102,7 @@ def save_checkpoint(
     target: TargetEncoder | None = None,
     augment: Any = None,
     uncertainty: UncertaintyState | None = None,
+    sketch: CorpusSketch | None = None,
     figures: Sequence[Figure] = (),
     config: Any = None,
     data: Mapping[str, Any] | None = None,
@@ -131,6 +132,8 @@ def save_checkpoint(
         averaged in prediction unless its ``predict`` is false.
     uncertainty : UncertaintyState, optional
         What ``scizoo.evaluation.uncertainty.fit_uncertainty`` gave.
+    sketch : CorpusSketch, optional
+        What ``scizoo.evaluation.corpora.sketch_corpus`` gave for the training records.
     figures : sequence of Figure
         What was measured, for metrics.json and the card.
     config : mapping or DictConfig, optional
@@ -184,6 +187,7 @@ def save_checkpoint(
             augment=_augment_component(augment),
             adapter={"files": "peft"} if adapted else None,
             uncertainty=None if uncertainty is None else dict(uncertainty.settings),
+            sketch=None if sketch is None else write_sketch(folder, sketch),
             config=_plain_config(config),
             versions=_versions(domain),
             data=portable(dict(data or {})),
@@ -315,8 +319,9 @@ def _head_component(head: Head) -> dict[str, Any]:
 def _load_head(found: type[Head], component: Mapping[str, Any], folder: Path, backbone: Backbone) -> Head:
     head = found(component["hidden_size"], component["outputs"], **component.get("settings", {}))
     load_into(head, load_file(folder / HEAD))
-    if isinstance(head, Objective):
-        head.bind(backbone)  # an embedding that both use is saved with the backbone alone
+    bind = getattr(head, "bind", None)
+    if bind is not None:
+        bind(backbone)  # an embedding that both use is saved with the backbone alone
     return head
 
 

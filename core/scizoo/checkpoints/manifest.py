@@ -58,6 +58,8 @@ class Manifest:
     uncertainty : dict or None
         How ``uncertainty.safetensors`` is to be read: methods, default coverage and counts. Left out of
         the file where it is None.
+    sketch : dict or None
+        Which similarity made ``sketch.safetensors``, and of how many training records. Left out likewise.
     files : dict of str to int
         Size in bytes of every other file; tells a truncated file from a changed one.
     created : str
@@ -79,6 +81,7 @@ class Manifest:
     augment: dict[str, Any] | None = None
     adapter: dict[str, Any] | None = None
     uncertainty: dict[str, Any] | None = None
+    sketch: dict[str, Any] | None = None
     config: dict[str, Any] = field(default_factory=dict)
     versions: dict[str, str] = field(default_factory=dict)
     data: dict[str, Any] = field(default_factory=dict)
@@ -90,8 +93,9 @@ class Manifest:
     def to_dict(self) -> dict[str, Any]:
         """Return the manifest as plain data, the format version first."""
         plain = asdict(self)
-        if plain["uncertainty"] is None:  # so the file stays readable by whoever does not know the field
-            del plain["uncertainty"]
+        for name in ("uncertainty", "sketch"):  # so the file stays readable by whoever does not know them
+            if plain[name] is None:
+                del plain[name]
         return {"format_version": plain.pop("format_version"), **plain}
 
 

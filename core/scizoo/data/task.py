@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -103,10 +104,11 @@ def read_task(cfg: Mapping[str, Any], run_dir: Path | None = None) -> TaskData:
     if encoder.discrete and encoder.kind != "tokens":
         check_contradictions(records)
     splitter: Splitter = instantiate(cfg["split"]) if cfg.get("split") else GroupSplitter()
-    split = splitter.split(records)
-    check_no_shared_groups(split)
-    train = [records[row] for row in split.train]
-    encoder.fit([record.target for record in train], record_names(train))
+    with _naming(dataset):
+        split = splitter.split(records)
+        check_no_shared_groups(split)
+        train = [records[row] for row in split.train]
+        encoder.fit([record.target for record in train], record_names(train))
     targets = encoder.encode([record.target for record in records], record_names(records))
     for part in PARTS:
         if not len(getattr(split, part)):
@@ -116,6 +118,19 @@ def read_task(cfg: Mapping[str, Any], run_dir: Path | None = None) -> TaskData:
                 remedy="change split.fractions, or mark records of this part in the split column.",
             )
     return TaskData(str(task["name"]), dataset, records, split, encoder, targets)
+
+
+@contextmanager
+def _naming(dataset: Dataset) -> Iterator[None]:
+    """Name the data in a message of what knows records alone."""
+    try:
+        yield
+    except DataError as error:
+        if dataset.name in error.problem:
+            raise
+        raise type(error)(
+            f"{dataset.name}: {error.problem}", expected=error.expected, remedy=error.remedy
+        ) from error
 
 
 def open_dataset(cfg: Mapping[str, Any]) -> Dataset:

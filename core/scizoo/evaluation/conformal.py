@@ -21,6 +21,7 @@ from scizoo.evaluation.outputs import Outputs
 
 SetMethod = Literal["lac", "aps", "raps"]
 IntervalMethod = Literal["absolute", "scaled", "cqr"]
+_FIRST = -1.0  # below every nonconformity
 
 
 def conformal_quantile(scores: np.ndarray, coverage: float) -> float:
@@ -70,7 +71,10 @@ class ConformalClassifier:
     penalty, rank_free : float, int
         RAPS: each class beyond the ``rank_free`` likeliest adds ``penalty`` to its score.
     allow_empty : bool
-        Without it a set holds at least the likeliest class, so coverage may exceed what was asked.
+        Whether a set may hold no class. Otherwise the likeliest class conforms best of all: it is in every
+        set, calibration knows it, and the sets are no larger than the coverage needs (any nested family
+        of sets may be calibrated: Gupta, Kuchibhotla and Ramdas 2022, arXiv 1910.10562). A model that is
+        right more often than was asked gives single classes, and covers as often as it is right.
     seed : int
         Of the randomisation.
     """
@@ -89,6 +93,12 @@ class ConformalClassifier:
 
     def _scores(self, probability: np.ndarray, uniform: np.ndarray) -> np.ndarray:
         """Give the nonconformity of every class (N, C); the higher, the less like the class."""
+        scores = self._plain_scores(probability, uniform)
+        if not self.allow_empty:
+            scores[np.arange(len(scores)), probability.argmax(axis=1)] = _FIRST
+        return scores
+
+    def _plain_scores(self, probability: np.ndarray, uniform: np.ndarray) -> np.ndarray:
         if self.method == "lac":
             return 1 - probability
         order = np.argsort(-probability, axis=1, kind="stable")
@@ -140,10 +150,7 @@ class ConformalClassifier:
         if math.isnan(self.threshold):
             raise ValueError("fit comes first")
         probability = np.asarray(probability, dtype=float)
-        chosen = self._scores(probability, uniform_of(ids, self.seed)) <= self.threshold
-        if not self.allow_empty:
-            chosen[np.arange(len(chosen)), probability.argmax(axis=1)] = True
-        return chosen
+        return self._scores(probability, uniform_of(ids, self.seed)) <= self.threshold
 
     def state(self) -> dict[str, np.ndarray]:
         """Give what a checkpoint keeps: plain arrays without objects."""

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from scizoo.checkpoints.manifest import Manifest, read_manifest
+from scizoo.checkpoints.sketch import CorpusSketch, read_sketch
 from scizoo.checkpoints.store import resolve_ref
 from scizoo.config import instantiate
-from scizoo.data.records import Dataset
+from scizoo.data.records import Dataset, Record
 from scizoo.errors import ScizooError
+from scizoo.evaluation.leaks import AuditSettings
 from scizoo.evaluation.similarity import Similarity
 from scizoo.files import atomic_path, sha256_json
 
@@ -22,11 +24,30 @@ log = logging.getLogger(__name__)
 _REMOTE = ("http:", "https:", "s3:", "hf:", "gs:", "ftp:")
 
 
-def corpus_sketches(refs: Sequence[str], similarity: Similarity, cache: Path) -> dict[str, np.ndarray]:
-    """Sketch the pre-training corpus of each checkpoint, where it lies on this machine.
+def sketch_corpus(audit: Mapping[str, Any] | None, records: Iterable[Record]) -> CorpusSketch | None:
+    """Sketch training records by the similarity of a config's ``audit`` group; None where it names none."""
+    described = AuditSettings.split_from(audit)[1]
+    if not described.get("_target_"):
+        return None
+    similarity: Similarity = instantiate(described)
+    count = 0
 
-    A checkpoint names its corpus in ``scizoo.json``: the config that reads it and the fingerprint of what
-    was read. The corpus is opened again by that config, and used only if the fingerprint is the same.
+    def counted() -> Iterator[Record]:
+        nonlocal count
+        for record in records:
+            count += 1
+            yield record
+
+    values = similarity.sketch(counted())
+    return CorpusSketch(values, _made_by(similarity), count)
+
+
+def corpus_sketches(refs: Sequence[str], similarity: Similarity, cache: Path) -> dict[str, np.ndarray]:
+    """Give a sketch of what each checkpoint was trained on.
+
+    A checkpoint carries the sketch of its training records. One that carries none, or one of another
+    similarity, names its corpus in ``scizoo.json``: the config that reads it and the fingerprint of what was
+    read. The corpus is opened again by that config, and used only if the fingerprint is the same.
 
     Parameters
     ----------
@@ -34,7 +55,7 @@ def corpus_sketches(refs: Sequence[str], similarity: Similarity, cache: Path) ->
         Checkpoints.
     similarity : Similarity
     cache : Path
-        Sketches are kept here, by corpus and similarity.
+        Sketches that were made anew are kept here, by corpus and similarity.
 
     Returns
     -------
@@ -43,16 +64,14 @@ def corpus_sketches(refs: Sequence[str], similarity: Similarity, cache: Path) ->
     """
     found = {}
     for ref in dict.fromkeys(refs):
-        manifest = read_manifest(resolve_ref(ref))
+        folder = resolve_ref(ref)
+        manifest = read_manifest(folder)
+        carried = read_sketch(folder, manifest.sketch)
+        if carried is not None and carried.similarity == _made_by(similarity):
+            found[manifest.name] = carried.values
+            continue
         fingerprint = str(manifest.data.get("fingerprint") or "")
-        key = sha256_json(
-            {
-                "corpus": fingerprint,
-                "similarity": f"{type(similarity).__module__}.{type(similarity).__qualname__}",
-                "settings": getattr(similarity, "settings", dict)(),
-            }
-        )
-        path = cache / f"{key}.npy"
+        path = cache / f"{sha256_json({'corpus': fingerprint, **_made_by(similarity)})}.npy"
         if not path.is_file():
             dataset = _open_corpus(manifest, fingerprint)
             if dataset is None:
@@ -65,11 +84,26 @@ def corpus_sketches(refs: Sequence[str], similarity: Similarity, cache: Path) ->
     return found
 
 
+def _made_by(similarity: Similarity) -> dict[str, Any]:
+    """Say what a sketch depends on: the similarity's class, and those of its settings that matter."""
+    kind = type(similarity)
+    for name in ("sketch_settings", "settings"):
+        if hasattr(similarity, name):
+            settings = getattr(similarity, name)()
+            break
+    else:
+        settings = {}
+    return {"_target_": f"{kind.__module__}.{kind.__qualname__}", "settings": dict(settings)}
+
+
 def _open_corpus(manifest: Manifest, fingerprint: str) -> Dataset | None:
     """Open the corpus that a manifest names; None, and why in the log, where that cannot be done."""
     described = manifest.config.get("data")
     why = "it does not say what it was trained on"
-    if described and fingerprint:
+    if manifest.target is not None:
+        # Its corpus is a part of the data that its config reads; the test records may be another part.
+        why = "it was fine-tuned on records that it carries no sketch of"
+    elif described and fingerprint:
         remote = [word for word in _words(described) if word.startswith(_REMOTE)]
         if remote:
             why = f"it lies at {remote[0]}"

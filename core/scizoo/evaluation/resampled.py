@@ -11,6 +11,7 @@ import math
 import numpy as np
 from scipy import sparse
 
+from scizoo.evaluation import forecasts
 from scizoo.evaluation.outputs import Outputs
 from scizoo.evaluation.scores import normal_losses, squared_errors
 
@@ -192,8 +193,7 @@ def rmse(outputs: Outputs, weights: np.ndarray) -> np.ndarray:
 def mae(outputs: Outputs, weights: np.ndarray) -> np.ndarray:
     """See :func:`scizoo.evaluation.scores.mae`."""
     if outputs.kind == "forecast":
-        errors = np.abs(outputs.targets - outputs.require("point"))
-        return (weights @ np.nansum(errors, axis=1)) / (weights @ (~np.isnan(errors)).sum(axis=1))
+        return forecasts.mae(outputs, weights)
     return _mean_of_defined(_column_means(np.abs(outputs.targets - outputs.require("mean")), weights))
 
 

@@ -163,11 +163,9 @@ def rmse(outputs: Outputs, weights: Weights = None) -> float:
 def mae(outputs: Outputs, weights: Weights = None) -> float:
     """Mean absolute error; of several targets, the mean; of forecasts, over all steps of all records."""
     if outputs.kind == "forecast":
-        errors, weight = np.abs(outputs.targets - outputs.require("point")), np.ones(len(outputs))
-        known = ~np.isnan(errors) * (weight if weights is None else weights)[:, None]
-        if not known.sum() > 0:
-            raise Undefined("no value of any future is known")
-        return float(np.nansum(errors * known) / known.sum())
+        from scizoo.evaluation import forecasts  # it imports this module
+
+        return forecasts.value(forecasts.mae)(outputs, weights)
     return _over_targets(outputs, weights, lambda y, p, w: sk.mean_absolute_error(y, p, sample_weight=w))
 
 

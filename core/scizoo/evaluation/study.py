@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import yaml
 
 from scizoo import plugins
@@ -20,7 +21,8 @@ from scizoo.data.task import TaskData, read_task
 from scizoo.errors import CheckpointError, ConfigError, DataError, TrainingError, did_you_mean
 from scizoo.evaluation.cells import CellStore, cell_key, data_digest
 from scizoo.evaluation.contenders import Arena, Contender, Result, baselines, network
-from scizoo.evaluation.floor import floor_settings
+from scizoo.evaluation.floor import floor_settings, forecast_levels
+from scizoo.evaluation.outputs import interpolate_levels
 from scizoo.evaluation.tuning import check_search, enough_steps, filled_in, merit, search_network
 from scizoo.evaluation.workers import Handler, Lanes, Workers
 from scizoo.training.build import build_head, build_parts, zero_shot_head
@@ -107,7 +109,9 @@ def check_networks(cfg: Mapping[str, Any], data: TaskData, contenders: Sequence[
         parts = build_parts({**cfg, "checkpoint": ref})
         mine = [one for one in networks if (one.checkpoint or cfg.get("checkpoint")) == ref]
         if any(one.untrained for one in mine):
-            zero_shot_head(parts, data.target)
+            head: Any = zero_shot_head(parts, data.target)
+            if head.kind == "forecast":
+                interpolate_levels(np.empty((0, len(head.quantiles))), head.quantiles, forecast_levels(cfg))
         if not all(one.untrained for one in mine):
             build_head(cfg, parts.backbone, data.target)
 

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import islice
 from typing import Any
 
 from scizoo import plugins
 from scizoo.checkpoints.card import Card, TrainingData
+from scizoo.config import get_class
+from scizoo.data.records import Record
 
+REFERENCE_INPUTS = 4
 _UNSTATED = "Not stated by whoever trained this checkpoint."
 
 
@@ -54,3 +58,18 @@ def make_card(
         disclaimer=domain.disclaimer if domain else None,
         notes=words.get("notes"),
     )
+
+
+def reference_inputs(domain: str, records: Iterable[Record]) -> list[Any]:
+    """Give the inputs whose outputs a checkpoint stores: the domain's made-up ones, else a few records.
+
+    Parameters
+    ----------
+    domain : str
+    records : iterable of Record
+        Read only where the domain names no inputs of its own.
+    """
+    face = plugins.domains().get(domain)
+    if face is not None and face.reference:
+        return list(get_class(face.reference, key=f"the reference inputs of {domain}")())
+    return [record.input for record in islice(records, REFERENCE_INPUTS)]

@@ -4,25 +4,30 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from scizoo.checkpoints.store import resolve_ref
 from scizoo.config import instantiate, to_plain
 from scizoo.data.splits import PARTS, record_groups
 from scizoo.data.targets import FutureTarget, RealTarget, record_names
 from scizoo.data.task import open_dataset, read_records
-from scizoo.errors import ConfigError, did_you_mean
+from scizoo.errors import ConfigError, ScizooError, did_you_mean
 from scizoo.evaluation.contenders import output_names
+from scizoo.evaluation.corpora import corpus_sketches
 from scizoo.evaluation.findings import Judged
 from scizoo.evaluation.floor import Floor
 from scizoo.evaluation.intervals import estimate
+from scizoo.evaluation.leakage import audit_strangers
+from scizoo.evaluation.leaks import AuditSettings
 from scizoo.evaluation.metrics import applicable, default_metrics, get_metric
 from scizoo.evaluation.outputs import Outputs, meta_columns
 from scizoo.evaluation.report.render import write_report
 from scizoo.evaluation.table import Row, rich_table
-from scizoo.files import write_json
+from scizoo.files import cache_dir, write_json
 from scizoo.jobs.predict import open_model
 from scizoo.jobs.reporting import Report
 
@@ -110,6 +115,7 @@ def run(cfg: DictConfig, run_dir: Path) -> dict[str, Any]:
         parts={part: {"records": len(records), "groups": len(set(groups.tolist()))}},
         split=f"{part} records",
         fingerprint=dataset.fingerprint(),
+        leakage=leakage(plain, model, records, outputs),
     )
     write_report(run_dir, report.build())
     from rich.console import Console
@@ -118,6 +124,32 @@ def run(cfg: DictConfig, run_dir: Path) -> dict[str, Any]:
         rich_table([Row(model.name, scores)], list(scores)[:4], title=f"{len(outputs):,} records")
     )
     return {name: found.value for name, found in scores.items()}
+
+
+def leakage(
+    cfg: Mapping[str, Any], model: Model, records: Sequence[Record], outputs: Outputs
+) -> dict[str, Any]:
+    """Measure how much of the records the checkpoint, and the one it came from, were trained on.
+
+    Returns
+    -------
+    dict
+        The ``leakage`` section of report.json.
+    """
+    described = AuditSettings.split_from(cfg.get("audit"))[1]
+    refs = [str(model.checkpoint.path)]
+    base = model.checkpoint.manifest.config.get("checkpoint")
+    if base:
+        try:
+            resolve_ref(str(base))
+            refs.append(str(base))
+        except ScizooError as error:
+            log.info("the corpus of %s is not compared with the records: %s", base, error.problem)
+    corpora = {}
+    if described.get("_target_"):
+        corpora = corpus_sketches(refs, instantiate(described), cache_dir() / "sketches")
+    found = audit_strangers(records, cfg, kind=outputs.kind, groups=outputs.groups, corpora=corpora)
+    return found.to_dict()
 
 
 def predict_outputs(model: Model, records: list[Record], groups: np.ndarray) -> Outputs:

@@ -14,6 +14,7 @@ from scizoo.config import to_plain
 from scizoo.data.task import TaskData, read_task
 from scizoo.evaluation.cells import data_digest
 from scizoo.evaluation.contenders import Arena, Result, contenders
+from scizoo.evaluation.corpora import sketch_corpus
 from scizoo.evaluation.cost import duration
 from scizoo.evaluation.findings import Judged, Settings
 from scizoo.evaluation.intervals import Estimate, estimate
@@ -22,10 +23,10 @@ from scizoo.evaluation.report.render import write_report
 from scizoo.evaluation.table import Row, rich_table
 from scizoo.evaluation.uncertainty import FEW, fit_uncertainty
 from scizoo.files import atomic_path, cache_dir, write_json
-from scizoo.jobs.cards import make_card
+from scizoo.jobs.cards import make_card, reference_inputs
 from scizoo.jobs.pretrain import training_data
 from scizoo.jobs.reporting import Report, audit, check_subgroups
-from scizoo.models.forecasting import RollOutHead
+from scizoo.models.forecast_heads import RollOutHead
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
@@ -33,8 +34,6 @@ if TYPE_CHECKING:
     from scizoo.checkpoints.uncertainty import UncertaintyState
 
 log = logging.getLogger(__name__)
-
-_REFERENCE_INPUTS = 4
 
 
 def run(cfg: DictConfig, run_dir: Path) -> dict[str, Any]:
@@ -238,6 +237,7 @@ def save(
         target=data.target,
         augment=cfg.get("augment"),
         uncertainty=uncertainty,
+        sketch=sketch_corpus(cfg.get("audit"), data.part("train")),
         card=make_card(
             cfg,
             name=name,
@@ -248,10 +248,14 @@ def save(
             base_licence=base.licence if base else None,
         ),
         domain=name.partition("/")[0],
-        reference_inputs=[record.input for record in data.part("test")[:_REFERENCE_INPUTS]],
+        reference_inputs=reference_inputs(name.partition("/")[0], data.part("test")),
         figures=measured,
         config=cfg,
-        data={"name": data.dataset.name, "fingerprint": data.dataset.fingerprint()},
+        data={
+            "name": data.dataset.name,
+            "fingerprint": data.dataset.fingerprint(),
+            "records": result.labels,
+        },
         seeds=[result.seed],
     )
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import math
-from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,9 +13,10 @@ from scizoo.config import to_plain
 from scizoo.data.records import Dataset, write_rejected
 from scizoo.data.task import open_dataset
 from scizoo.data.tokenizer import TokenTokenizer
+from scizoo.evaluation.corpora import sketch_corpus
 from scizoo.evaluation.ngram import NGramModel
 from scizoo.files import cache_dir, write_json
-from scizoo.jobs.cards import make_card
+from scizoo.jobs.cards import make_card, reference_inputs
 from scizoo.training.selfsupervised import Pretrained, pretrain, token_rows
 
 if TYPE_CHECKING:
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 _NGRAM_TOKENS = 5_000_000  # enough to fill the tables of a short context; more only costs memory
-_REFERENCE_INPUTS = 4
 
 
 def run(cfg: DictConfig, run_dir: Path) -> dict[str, Any]:
@@ -75,7 +74,8 @@ def run(cfg: DictConfig, run_dir: Path) -> dict[str, Any]:
             command=(run_dir / "command.txt").read_text(encoding="utf-8").strip(),
         ),
         domain=str(recipe["name"]).partition("/")[0],
-        reference_inputs=[record.input for record in islice(dataset, _REFERENCE_INPUTS)],
+        sketch=sketch_corpus(plain.get("audit"), dataset),
+        reference_inputs=reference_inputs(str(recipe["name"]).partition("/")[0], dataset),
         figures=figures,
         config=plain,
         data={
@@ -120,6 +120,8 @@ def pretraining_figures(
         best = min(floors, key=lambda order: floors[order]) if floors and causal else None
         name, value = "bits_per_token", value / math.log(2)
         baseline, baseline_name = (None, None) if best is None else (floors[best], f"{best}-gram")
+    elif kind == "forecast":
+        name = "quantile_loss"
     elif kind == "reconstruction":
         name, value, baseline = "rmse", found.get("rmse", math.nan), found.get("reference_rmse")
         baseline_name = "mean of the visible values"

@@ -193,7 +193,7 @@ class QuantileHead(_PooledHead):
 
     def zero_shot(self, backbone: Backbone, target: TargetEncoder) -> Head:
         """Return itself, or this head rolled out or cut to the target's steps."""
-        from scizoo.models.forecasting import RollOutHead
+        from scizoo.models.forecast_heads import RollOutHead
 
         if target.kind != self.kind:
             return super().zero_shot(backbone, target)

@@ -155,6 +155,7 @@ class Trial:
             self.targets,
             Split(everything, none, none, groups, "all"),
             seed=0,
+            last_windows=self.target is not None and self.target.kind == "forecast",
         )
 
     def overfit(self, folder: Path, steps: int) -> list[float]:

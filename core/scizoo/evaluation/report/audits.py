@@ -67,6 +67,8 @@ def leakage(section: Section) -> Markup:
 def _mark(check: Section) -> Markup:
     if check.get("passed") is None:
         return verdict_mark("not measured", "open")
+    if not check.get("judged", True) and check.get("count"):  # "passed" would sound as if nothing was found
+        return verdict_mark("reported only", "open")
     if check["passed"]:
         return verdict_mark("passed", "good")
     return verdict_mark("allowed by name", "open") if check.get("allowed") else verdict_mark("leaks", "bad")
