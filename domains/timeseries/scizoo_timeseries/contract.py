@@ -7,6 +7,8 @@ import random
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+import numpy as np
+
 from scizoo.testing import BadFile, Examples
 
 _HOURS = [f"2020-01-{day:02d} {hour:02d}:00" for day in range(1, 12) for hour in range(24)]
@@ -95,7 +97,7 @@ _GOOD = _HEAD + _rows("good", _HOURS)
 EXAMPLES = Examples(
     # Values on bins of every width, with a mean absolute value of 1: bins give them back exactly.
     inputs=tuple(
-        __import__("numpy").array([1 + step / 8, 1 - step / 8] * count)
+        np.array([1 + step / 8, 1 - step / 8] * count)
         for step, count in ((1, 3), (2, 10), (3, 40), (4, 1), (0, 5))
     ),
     own_data={
@@ -104,6 +106,9 @@ EXAMPLES = Examples(
         "timeseries/m4-hourly": _m4(48, 240, "Hourly"),
         "timeseries/m4-weekly": _m4(13, 120, "Weekly"),
         _CLASSES: _cases,
+        "timeseries/anomaly": lambda folder: _long(folder)[:1],
+        "timeseries/imputation": lambda folder: _long(folder)[:1],
+        "timeseries/reconstruct-tiny": lambda folder: _long(folder)[:1],
         "timeseries/gunpoint": lambda folder: _cases(folder, "GunPoint"),
     },
     bad_files=(

@@ -73,8 +73,7 @@ def _columns(prediction: Any) -> np.ndarray | None:
     if prediction is None or isinstance(prediction, str):
         return None
     if isinstance(prediction, Mapping):
-        levels = sorted(prediction, key=float)
-        return np.stack([np.asarray(prediction[level], dtype=np.float64) for level in levels], axis=1)
+        prediction = prediction.get("quantiles", prediction.get("median"))
     try:
         found = np.asarray(prediction, dtype=np.float64)
     except (TypeError, ValueError):

@@ -17,6 +17,7 @@ from scizoo_timeseries.series import Series, as_series
 
 log = logging.getLogger(__name__)
 
+_COMPARED = 256  # last values of an input that make it equal to another of the same length
 _BLOCK = 2_000_000  # cells of a block of correlations
 
 
@@ -53,6 +54,7 @@ class SeriesSimilarity:
                 expected="a correlation up to 1, least and run from 4 on, most and scale from 1 on",
             )
         self.threshold, self.least, self.most, self.run, self.scale = threshold, least, most, run, scale
+        self._named: dict[int, tuple[Record, tuple[int, str]]] = {}  # records are asked for again and again
 
     def settings(self) -> dict[str, Any]:
         """Return the plain settings that build it again; a sketch is only good with the same ones."""
@@ -63,10 +65,16 @@ class SeriesSimilarity:
         self, records_a: Sequence[Record], records_b: Sequence[Record]
     ) -> list[tuple[int, int]]:
         """Return pairs ``(i, j)`` of equal inputs, and of windows of a series whose targets share a time."""
-        pairs = set(equal_pairs(list(map(_content, records_a)), list(map(_content, records_b))))
+        pairs = set(equal_pairs(list(map(self._content, records_a)), list(map(self._content, records_b))))
         if records_a is not records_b:  # within a part targets may overlap: stride is the user's choice
             pairs |= set(_overlaps(records_a, records_b))
         return sorted(pairs, key=lambda pair: (pair[1], pair[0]))
+
+    def _content(self, record: Record) -> tuple[int, str]:
+        known = self._named.get(id(record))
+        if known is None:
+            known = self._named[id(record)] = (record, _content(record))
+        return known[1]
 
     def near_duplicates(
         self, records_a: Sequence[Record], records_b: Sequence[Record]
@@ -190,7 +198,8 @@ def _flat(series: Series) -> np.ndarray:
 
 def _content(record: Record) -> tuple[int, str]:
     """Name an input by its shape up to shift and scale: equal series in other units are equal."""
-    values = _flat(as_series(record.input))
+    whole = _flat(as_series(record.input))
+    values = whole[-_COMPARED:]
     known = values[np.isfinite(values)]
     spread = float(known.std()) if len(known) else 0.0
     level = float(known.mean()) if len(known) else 0.0
@@ -198,7 +207,7 @@ def _content(record: Record) -> tuple[int, str]:
     shape = np.round((values - level) / spread, 6) + 0.0 if spread > 1e-9 * abs(level) else values
     target = _target(record)
     ends = b"" if target is None or spread == 0 else np.round((target - level) / spread, 6).tobytes()
-    return len(values), hashlib.blake2b(np.ascontiguousarray(shape).tobytes() + ends).hexdigest()
+    return len(whole), hashlib.blake2b(np.ascontiguousarray(shape).tobytes() + ends).hexdigest()
 
 
 def _overlaps(records_a: Sequence[Record], records_b: Sequence[Record]) -> list[tuple[int, int]]:
