@@ -1,0 +1,1 @@
+"""Datasets: forecast windows, labelled series, anomalies, gaps to fill, and the pre-training corpus."""

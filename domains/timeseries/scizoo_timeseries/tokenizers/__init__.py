@@ -1,0 +1,1 @@
+"""Tokenizers: patches of scaled values, and values in bins."""
