@@ -15,7 +15,6 @@ from scizoo_astronomy.tokenizers.base import (
     ObjectTokenizer,
     check_choice,
     check_positive,
-    offsets_of,
     read_objects,
     rows_of,
 )
@@ -83,9 +82,7 @@ def resized(data: np.ndarray, size: int) -> np.ndarray:
 class ImageTokenizer(ObjectTokenizer):
     """Images as ``pixel_values`` for architectures of timm.
 
-    An image is one row of as many positions as it has channels, each a plane of pixels, so that batches are
-    [B, C, H, W]; ``context.max_length`` must not be below the number of channels, and there are no special
-    tokens.
+    An image is one position that holds all of its pixels, [C, H, W].
 
     Parameters
     ----------
@@ -146,7 +143,7 @@ class ImageTokenizer(ObjectTokenizer):
         Returns
         -------
         dict
-            ``pixel_values``, float32, one row of C positions an image, each [H, W].
+            ``pixel_values``, float32, one position an image: [C, H, W].
 
         Raises
         ------
@@ -166,5 +163,4 @@ class ImageTokenizer(ObjectTokenizer):
             shown = square(stretched(one, self.stretch, self.softening, self.clip), self.crop)
             planes[number] = resized(shown, self.size).transpose(2, 0, 1)
         planes = (planes - self.mean) / self.std
-        rows = planes.reshape(-1, self.size, self.size)
-        return rows_of({"pixel_values": rows}, offsets_of(np.full(len(images), self.channels)))
+        return rows_of({"pixel_values": planes}, np.arange(len(images) + 1, dtype=np.int64))

@@ -46,8 +46,8 @@ class LightCurveTokenizer(ObjectTokenizer):
     its first harmonic, and of half of it, for a periodogram finds half the period of a binary with two like
     minima. All four are 0 where there is no period.
 
-    ``weight`` is the inverse variance over its median in the object, and 0 for all columns but the first, so
-    that only brightness is ever predicted from them.
+    ``weight`` is the inverse variance over its median in the object. An objective that hides observations
+    should predict the first column alone: the others are no brightness.
 
     Parameters
     ----------
@@ -141,8 +141,8 @@ class LightCurveTokenizer(ObjectTokenizer):
         Returns
         -------
         dict
-            ``values`` and ``weight`` [T, F] float32, ``observed`` [T, F] bool, ``times`` [T, K] float32 (time
-            since the first observation over ``time_scale``; phases), ``channel`` [T] int64.
+            ``values`` [T, F] float32, ``observed`` [T, F] bool, ``times`` [T, K] float32 (time since the first
+            observation over ``time_scale``; phases), ``channel`` [T] int16, ``weight`` [T] float32.
 
         Raises
         ------
@@ -150,8 +150,6 @@ class LightCurveTokenizer(ObjectTokenizer):
             When an input is no light curve; naming its position.
         """
         curves = read_objects(inputs, coerce.light_curve)
-        if not curves:
-            return self._nothing()
         offsets = offsets_of(np.array([len(curve) for curve in curves]))
         owner = owners(offsets)
         joined = {
@@ -174,8 +172,7 @@ class LightCurveTokenizer(ObjectTokenizer):
         values = np.stack(columns, axis=1)[rows]
         observed = np.isfinite(values)
         values = np.where(observed, values, 0.0).astype(np.float32)
-        weight = np.zeros_like(values)
-        weight[:, 0] = self._weights(error, owner, len(curves))[rows]
+        weight = self._weights(error, owner, len(curves))[rows]
         times = np.stack(coordinates, axis=1)[rows]
         return rows_of(
             {
@@ -188,14 +185,6 @@ class LightCurveTokenizer(ObjectTokenizer):
             ends,
         )
 
-    def _nothing(self) -> dict[str, Ragged]:
-        shapes = {"values": self.features, "observed": self.features, "weight": self.features}
-        arrays: dict[str, np.ndarray] = {k: np.empty((0, n), np.float32) for k, n in shapes.items()}
-        arrays["observed"] = arrays["observed"].astype(bool)
-        arrays["times"] = np.empty((0, self.coordinates), np.float32)
-        arrays["channel"] = np.empty(0, np.int64)
-        return rows_of(arrays, np.zeros(1, dtype=np.int64))
-
     def _channels(self, curves: Sequence[LightCurve]) -> np.ndarray:
         known = {band: number for number, band in enumerate(self.bands, start=1)}
         names, place = np.unique(np.concatenate([curve.band for curve in curves]), return_inverse=True)
@@ -203,13 +192,14 @@ class LightCurveTokenizer(ObjectTokenizer):
         numbers = [
             known.get(n) or known.get(n.replace("_", " ").replace(":", " ").split(" ")[-1], 0) for n in names
         ]
-        return np.array(numbers, dtype=np.int64)[place.reshape(-1)]
+        return np.array(numbers, dtype=np.int16)[place.reshape(-1)]
 
     def _normalised(
         self, curves: Sequence[LightCurve], value: np.ndarray, channel: np.ndarray, owner: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Return brightness in units of the scale, log10 of the scale in magnitudes, and the scale."""
         count, bands = len(curves), len(self.bands) + 1
+        channel = channel.astype(np.int64)
         by_band = segment_median(value, owner * bands + channel, count * bands)
         baseline = by_band[owner * bands + channel]
         deviation = value - baseline

@@ -101,7 +101,7 @@ class TableTokenizer(ObjectTokenizer):
         Returns
         -------
         dict
-            ``values`` and ``weight`` [T, T] float32, ``observed`` [T, T] bool, ``channel`` [T] int64.
+            ``values`` and ``weight`` [T, T] float32, ``observed`` [T, T] bool, ``channel`` [T] int16.
 
         Raises
         ------
@@ -122,7 +122,7 @@ class TableTokenizer(ObjectTokenizer):
             {
                 "values": values.reshape(size, columns),
                 "observed": observed.reshape(size, columns),
-                "channel": np.tile(np.arange(columns, dtype=np.int64), count),
+                "channel": np.tile(np.arange(columns, dtype=np.int16), count),
                 "weight": observed.reshape(size, columns).astype(np.float32),
             },
             offsets_of(np.full(count, columns)),
