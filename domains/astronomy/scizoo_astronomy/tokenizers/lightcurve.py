@@ -141,8 +141,8 @@ class LightCurveTokenizer(ObjectTokenizer):
         Returns
         -------
         dict
-            ``values`` [T, F] float32, ``observed`` [T, F] bool, ``times`` [T, K] float32 (time since the first
-            observation over ``time_scale``; phases), ``channel`` [T] int16, ``weight`` [T] float32.
+            ``values`` [T, F] float32, ``observed`` [T, F] bool, ``times`` [T, K] float32 (time since the
+            first observation over ``time_scale``; phases), ``channel`` [T] int16, ``weight`` [T] float32.
 
         Raises
         ------
