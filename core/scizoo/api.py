@@ -15,7 +15,7 @@ from scizoo.data.encoding import EncodedDataset, encode_records
 from scizoo.data.records import Record
 from scizoo.data.tokenizer import TokenTokenizer
 from scizoo.errors import DataError, ScizooError, did_you_mean
-from scizoo.models.objectives import CausalLM, Objective
+from scizoo.models.objectives import CausalLM, LanguageObjective, Objective
 from scizoo.models.pooling import build_pool
 from scizoo.predictions import Prediction, class_names, to_frame
 from scizoo.training.predict import aggregate, embed_windows, join_positions, mean_pool, predict_windows
@@ -411,9 +411,9 @@ class Model:
         """Return the same as :meth:`as_transformer`."""
         return self.as_transformer(batch_size, pool)
 
-    def _language_head(self, what: str) -> Objective:
+    def _language_head(self, what: str) -> LanguageObjective:
         head = self.checkpoint.head
-        if not isinstance(head, Objective):
+        if not isinstance(head, LanguageObjective):
             raise ScizooError(
                 f"{self.name} cannot {what}: it is no language model (its kind is {self.kind}).",
                 expected="a pre-trained checkpoint whose kind is language",

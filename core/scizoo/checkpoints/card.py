@@ -157,7 +157,7 @@ class CardFacts:
     domain, kind, architecture : str
         As in the manifest; the architecture is the backbone's ``model_type`` or timm name.
     opened_by : str
-        ``transformers`` or ``timm``: the library that opens the backbone without scizoo.
+        ``transformers`` or ``timm``: the library that opens the backbone without scizoo; else ``scizoo``.
     parameters : int
         Number of parameters of backbone and head.
     dtype : str
@@ -321,13 +321,14 @@ def _how_to_load(card: Card, facts: CardFacts) -> str:
     uses = {
         "embedding": "model.embed(inputs)",
         "language": "model.embed(inputs)\nmodel.score(inputs)",
+        "reconstruction": "model.embed(inputs)",
+        "contrastive": "model.embed(inputs)",
     }.get(facts.kind, "model.predict(inputs)\nmodel.embed(inputs)")
     use = f"{card.use_command}\n" if card.use_command else ""
-    without = (
-        'transformers.AutoModel.from_pretrained("path/to/this/folder")'
-        if facts.opened_by == "transformers"
-        else 'timm.create_model("local-dir:path/to/this/folder", pretrained=True)'
-    )
+    without = {
+        "transformers": 'transformers.AutoModel.from_pretrained("path/to/this/folder")',
+        "timm": 'timm.create_model("local-dir:path/to/this/folder", pretrained=True)',
+    }.get(facts.opened_by, 'safetensors.torch.load_file("path/to/this/folder/model.safetensors")')
     return (
         "## How to load it\n\n"
         f'```python\nimport scizoo\n\nmodel = scizoo.load("{card.name}")  # or the path of this folder\n'

@@ -35,6 +35,8 @@ from scizoo.models.initialise import load_into
 from scizoo.models.objectives import Objective
 
 HEAD = "head.safetensors"
+# The key of config.json by which a library knows a model as its own.
+_OPENED_BY = {"model_type": "transformers", "architecture": "timm"}
 _VERSIONED = ("scizoo", "torch", "transformers", "timm", "peft", "lightning", "safetensors", "numpy")
 
 
@@ -359,14 +361,16 @@ def _facts(
     folder: Path, manifest: Manifest, backbone: Backbone, head: Head | None, dtype: torch.dtype | str | None
 ) -> CardFacts:
     config = read_config(folder)
-    by_transformers = "model_type" in config
+    opened_by = next((by for key, by in _OPENED_BY.items() if key in config), "scizoo")
     parts = [backbone] if head is None else [backbone, head]
     unique = {id(parameter): parameter.numel() for part in parts for parameter in part.parameters()}
     return CardFacts(
         domain=manifest.domain,
         kind=manifest.kind,
-        architecture=str(config.get("model_type") or config.get("architecture") or "its own"),
-        opened_by="transformers" if by_transformers else "timm",
+        architecture=str(
+            config.get("model_type") or config.get("architecture") or config.get("backbone") or "its own"
+        ),
+        opened_by=opened_by,
         parameters=sum(unique.values()),
         dtype=str(dtype or "float32").removeprefix("torch."),
         max_length=manifest.context["max_length"],

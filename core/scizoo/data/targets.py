@@ -7,6 +7,7 @@ import math
 from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from dataclasses import fields, is_dataclass
 from typing import Any, ClassVar
 
 import numpy as np
@@ -423,10 +424,18 @@ class TokenTarget(TargetEncoder):
 
 def input_key(value: Any) -> Hashable:
     """Name an input by its content, so that equal inputs are found."""
-    if isinstance(value, str | bytes | int | float | tuple):
+    if isinstance(value, str | bytes | int | float):
         return value
     if isinstance(value, np.ndarray):
         return value.dtype.str, value.shape, hashlib.blake2b(value.tobytes()).digest()
+    # The repr of a container shortens long arrays, and would find different ones equal.
+    if is_dataclass(value) and not isinstance(value, type):
+        parts = ((field.name, getattr(value, field.name)) for field in fields(value) if field.compare)
+        return type(value).__qualname__, tuple((name, input_key(part)) for name, part in parts)
+    if isinstance(value, Mapping):
+        return "mapping", tuple(sorted((repr(name), input_key(part)) for name, part in value.items()))
+    if isinstance(value, list | tuple):
+        return type(value).__name__, tuple(input_key(part) for part in value)
     return repr(value)
 
 

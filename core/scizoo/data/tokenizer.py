@@ -50,6 +50,15 @@ class Tokenizer(ABC):
     def settings(self) -> dict[str, Any]:
         """Return the plain (JSON) settings with which the constructor gives this tokenizer again."""
 
+    def input_sizes(self) -> dict[str, int]:
+        """Return the sizes of the inputs by the names of the backbone's settings, for a new backbone.
+
+        A tokenizer of numbers gives ``features`` (values a position), and ``channels`` and ``times`` where
+        it has them; one of images ``in_chans`` and ``img_size``. Settings that the backbone does not have
+        are left out.
+        """
+        return {}
+
     def save_files(self, folder: Path) -> None:  # noqa: B027 (most tokenizers have none)
         """Write what does not fit in the settings, such as a trained vocabulary."""
 

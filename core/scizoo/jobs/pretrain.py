@@ -1,4 +1,4 @@
-"""``scizoo pretrain RECIPE``: a checkpoint from an unlabelled corpus, beside an n-gram floor."""
+"""``scizoo pretrain RECIPE``: a checkpoint from an unlabelled corpus, beside what takes no learning."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from scizoo.checkpoints.format import save_checkpoint
 from scizoo.config import to_plain
 from scizoo.data.records import Dataset, write_rejected
 from scizoo.data.task import open_dataset
+from scizoo.data.tokenizer import TokenTokenizer
 from scizoo.evaluation.ngram import NGramModel
 from scizoo.files import cache_dir, write_json
 from scizoo.jobs.cards import make_card
@@ -57,7 +58,7 @@ def run(cfg: DictConfig, run_dir: Path) -> dict[str, Any]:
             "steps": trained.steps,
         },
     )
-    figures = language_figures(trained, dataset, floors, int(plain["seed"]))
+    figures = pretraining_figures(trained, dataset, floors, int(plain["seed"]))
     recipe = plain["recipe"]
     path = save_checkpoint(
         run_dir / "checkpoint",
@@ -93,7 +94,7 @@ def run(cfg: DictConfig, run_dir: Path) -> dict[str, Any]:
 
 def ngram_floors(trained: Pretrained, orders: list[int]) -> dict[str, float]:
     """Measure n-gram models of the training tokens on the validation tokens, in bits a token."""
-    if not orders or not hasattr(trained.parts.tokenizer, "vocab_size"):
+    if not orders or not isinstance(trained.parts.tokenizer, TokenTokenizer):
         return {}
     train = token_rows(trained.encoded, trained.split.train, most_tokens=_NGRAM_TOKENS)
     held_out = token_rows(trained.encoded, trained.split.validation, most_tokens=_NGRAM_TOKENS // 10)
@@ -101,25 +102,42 @@ def ngram_floors(trained: Pretrained, orders: list[int]) -> dict[str, float]:
     return {str(order): NGramModel(order, size).fit(train).bits_per_token(held_out) for order in orders}
 
 
-def language_figures(
+def pretraining_figures(
     trained: Pretrained, dataset: Dataset, floors: dict[str, float], seed: int
 ) -> list[Figure]:
-    """Give the card's figures: bits a token on validation, beside the best n-gram where it sees as much."""
-    loss = trained.metrics.get("validation/loss")
-    if loss is None or not math.isfinite(loss):
+    """Give the card's figures on validation, each beside what takes no learning where there is such a thing.
+
+    Language models: bits a token, beside the best n-gram where it sees as much. Masked values and images:
+    the error, beside that of the mean of what is visible. Contrastive: how often a view finds its other,
+    beside guessing.
+    """
+    found = {key.removeprefix("validation/"): value for key, value in trained.metrics.items()}
+    kind, name = trained.objective.kind, "loss"
+    value, baseline, baseline_name = found.get("loss", math.nan), None, None
+    if kind == "language":
+        # An n-gram reads from the left alone; only a causal model is compared with it.
+        causal = getattr(trained.objective, "causal", False)
+        best = min(floors, key=lambda order: floors[order]) if floors and causal else None
+        name, value = "bits_per_token", value / math.log(2)
+        baseline, baseline_name = (None, None) if best is None else (floors[best], f"{best}-gram")
+    elif kind == "reconstruction":
+        name, value, baseline = "rmse", found.get("rmse", math.nan), found.get("reference_rmse")
+        baseline_name = "mean of the visible values"
+    elif kind == "contrastive":
+        name, value, baseline = "accuracy", found.get("accuracy", math.nan), found.get("chance")
+        baseline_name = "guessing"
+    if not math.isfinite(value):
         return []
-    # An n-gram reads from the left alone; only a causal model is compared with it.
-    best = min(floors, key=lambda order: floors[order]) if floors and trained.objective.causal else None
     return [
         Figure(
-            metric="bits_per_token",
-            value=loss / math.log(2),
+            metric=name,
+            value=value,
             data=dataset.name,
             split=f"{trained.split.method}; validation part",
             seeds=(seed,),
             records=len(trained.split.validation),
-            baseline=None if best is None else floors[best],
-            baseline_name=None if best is None else f"{best}-gram",
+            baseline=baseline,
+            baseline_name=baseline_name if baseline is not None else None,
         )
     ]
 

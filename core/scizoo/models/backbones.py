@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
@@ -15,6 +16,9 @@ from torch import Tensor, nn
 from scizoo.data.tokenizer import TokenTokenizer
 from scizoo.errors import CheckpointError, ConfigError
 from scizoo.models.initialise import LoadReport
+
+#: Settings of the input layers that a backbone for numbers has before a transformers model.
+INPUTS_CONFIG = "inputs.json"
 
 #: What to do with low-rank adapters when a backbone is saved.
 Adapters = Literal["refuse", "leave_out"]
@@ -220,7 +224,7 @@ def cast_state(state: Mapping[str, Tensor], dtype: torch.dtype | str | None) -> 
 
 
 def load_backbone(directory: str | Path) -> Backbone:
-    """Open a folder that transformers or timm wrote, whichever it was.
+    """Open a folder that a backbone was saved to, whichever kind it was.
 
     Parameters
     ----------
@@ -235,9 +239,19 @@ def load_backbone(directory: str | Path) -> Backbone:
     Raises
     ------
     CheckpointError
-        When the folder is neither's, or its weights do not fit its config.
+        When the folder is nobody's, or its weights do not fit its config.
+    ConfigError
+        When it names a class outside the allow-list.
     """
     config = read_config(directory)
+    if "backbone" in config:
+        from scizoo.models.plugin_backbone import plugin_class
+
+        return plugin_class(config, directory).load(directory)
+    if "model_type" in config and (Path(directory) / INPUTS_CONFIG).is_file():
+        from scizoo.models.continuous import ContinuousBackbone
+
+        return ContinuousBackbone.load(directory)
     if "model_type" in config:
         from scizoo.models.transformers_backbone import TransformersBackbone
 
@@ -248,7 +262,7 @@ def load_backbone(directory: str | Path) -> Backbone:
         return TimmBackbone.load(directory)
     raise CheckpointError(
         f"{Path(directory) / 'config.json'} names neither a transformers model type nor a timm architecture.",
-        expected="'model_type' (transformers) or 'architecture' (timm)",
+        expected="'model_type' (transformers), 'architecture' (timm) or 'backbone' (a plugin's class)",
     )
 
 
@@ -282,7 +296,8 @@ def build_backbone(cfg: Any, tokenizer: Any = None, max_length: int | None = Non
     cfg : mapping
         Its ``_target_`` and settings, as in ``conf/backbone``.
     tokenizer : Tokenizer, optional
-        Gives the size of the vocabulary and the ids of special tokens.
+        Gives the size of the vocabulary and the ids of special tokens, or the sizes of its inputs
+        (:meth:`~scizoo.data.tokenizer.Tokenizer.input_sizes`).
     max_length : int, optional
         The context length in tokens; a ``max_length`` in the config comes first.
 
@@ -296,17 +311,24 @@ def build_backbone(cfg: Any, tokenizer: Any = None, max_length: int | None = Non
     ConfigError
         When the config is wrong.
     """
-    from scizoo.config import instantiate
+    from scizoo.config import get_class, instantiate
 
     extra: dict[str, Any] = {}
+    target = get_class(str(cfg.get("_target_")), key="backbone._target_")
+    takes = inspect.signature(target).parameters
+    if tokenizer is not None:
+        extra = {key: size for key, size in tokenizer.input_sizes().items() if key in takes}
+        if max_length is not None and cfg.get("max_length") is None and "max_length" in takes:
+            extra["max_length"] = max_length
     if isinstance(tokenizer, TokenTokenizer):
-        extra = {
+        known = {
             "vocab_size": tokenizer.vocab_size,
             "pad_token_id": tokenizer.pad_id,
             "special_token_ids": {"cls": tokenizer.cls_id, "sep": tokenizer.sep_id},
         }
-        if max_length is not None and cfg.get("max_length") is None:
-            extra["max_length"] = max_length
+        # A plugin's backbone may need the vocabulary alone.
+        own = isinstance(target, type) and "vocab_size" in takes
+        extra |= {key: value for key, value in known.items() if key in takes or not own}
     backbone = instantiate(cfg, **extra)
     if not isinstance(backbone, Backbone):
         raise ConfigError(f"backbone: {cfg.get('_target_')} does not give a Backbone.")

@@ -4,19 +4,21 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Self
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.utils.checkpoint import checkpoint
 
+from scizoo.data.tokenizer import TokenTokenizer
 from scizoo.errors import ConfigError
 from scizoo.models.backbones import Backbone, Hidden
-from scizoo.models.heads import IGNORED, Head
+from scizoo.models.heads import IGNORED
+from scizoo.models.objective_base import Objective
 
 
-class Objective(Head):
+class LanguageObjective(Objective):
     """A language-model head that makes its own targets.
 
     Parameters
@@ -55,7 +57,12 @@ class Objective(Head):
         # Kept out of the registered modules: the backbone owns and saves this embedding.
         self.__dict__["_embedding"] = None
 
-    def bind(self, backbone: Backbone) -> Objective:
+    @classmethod
+    def fitted(cls, cfg: Mapping[str, Any], backbone: Backbone, tokenizer: Any = None) -> dict[str, Any]:
+        """Return the size of the vocabulary as ``outputs``, where the tokenizer has one."""
+        return {"outputs": tokenizer.vocab_size} if isinstance(tokenizer, TokenTokenizer) else {}
+
+    def bind(self, backbone: Backbone) -> Self:
         """Take the backbone's input embedding for scoring, where this objective ties to it.
 
         Raises
@@ -163,10 +170,6 @@ class Objective(Head):
     def settings(self) -> dict[str, Any]:
         """Return the plain settings of this objective."""
         return {"tie": self.tie, "chunk": self.chunk}
-
-    def predicted_share(self) -> float:
-        """Return the share of positions that are scored in training."""
-        return 1.0
 
     def flops_per_token(self, seq_len: int, training: bool = True) -> float:
         """Estimate floating-point operations a token of the sequence; only predicted positions are scored."""

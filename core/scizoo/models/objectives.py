@@ -1,4 +1,4 @@
-"""Self-supervised objectives: heads that make their own targets from the tokens."""
+"""Language-model objectives, which make their own targets from tokens, and what builds any objective."""
 
 from __future__ import annotations
 
@@ -8,10 +8,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from scizoo.data.tokenizer import TokenTokenizer
 from scizoo.errors import ConfigError, DataError
 from scizoo.models.backbones import Backbone, Hidden
 from scizoo.models.heads import IGNORED
-from scizoo.models.language import Objective
+from scizoo.models.language import LanguageObjective
 from scizoo.models.masking import (
     choose_exactly,
     choose_spans,
@@ -21,9 +22,10 @@ from scizoo.models.masking import (
     sequence_numbers,
     split_treatment,
 )
+from scizoo.models.objective_base import Objective
 
 
-class MaskedLM(Objective):
+class MaskedLM(LanguageObjective):
     """Fill in masked tokens (BERT, Devlin et al. 2019, arXiv 1810.04805), in exact numbers.
 
     ``round(fraction * n)`` of the n regular tokens of each sequence are chosen; of those in a batch 80%
@@ -40,7 +42,7 @@ class MaskedLM(Objective):
     special_ids : sequence of int
         Ids that are never chosen and never stand in for others.
     tie, transform, chunk
-        As in :class:`Objective`.
+        As in :class:`LanguageObjective`.
     """
 
     def __init__(
@@ -72,6 +74,15 @@ class MaskedLM(Objective):
         self._special = torch.tensor(self.special_ids)
         everything = torch.arange(outputs)
         self._regular = everything[~torch.isin(everything, self._special)]
+
+    @classmethod
+    def fitted(cls, cfg: Mapping[str, Any], backbone: Backbone, tokenizer: Any = None) -> dict[str, Any]:
+        """Return the size of the vocabulary, and the special ids that the config leaves open."""
+        found = super().fitted(cfg, backbone, tokenizer)
+        if isinstance(tokenizer, TokenTokenizer):
+            known = {"mask_id": tokenizer.mask_id, "special_ids": list(range(len(tokenizer.SPECIAL)))}
+            found.update({key: value for key, value in known.items() if cfg.get(key) is None})
+        return found
 
     def prepare(
         self, batch: Mapping[str, Tensor], generator: torch.Generator | None = None
@@ -161,7 +172,7 @@ class SpanMaskedLM(MaskedLM):
         return {**super().settings(), **own}
 
 
-class CausalLM(Objective):
+class CausalLM(LanguageObjective):
     """Predict the next token of the same sequence.
 
     Parameters
@@ -171,7 +182,7 @@ class CausalLM(Objective):
     ignored_ids : sequence of int
         Ids that are never predicted, such as an unknown token. Padding never counts.
     tie, transform, chunk
-        As in :class:`Objective`.
+        As in :class:`LanguageObjective`.
     """
 
     causal = True
@@ -232,7 +243,7 @@ class CausalLM(Objective):
         }
 
 
-__all__ = ["CausalLM", "MaskedLM", "Objective", "SpanMaskedLM", "build_objective"]
+__all__ = ["CausalLM", "LanguageObjective", "MaskedLM", "Objective", "SpanMaskedLM", "build_objective"]
 
 
 def build_objective(cfg: Any, backbone: Backbone, tokenizer: Any = None) -> Objective:
@@ -244,8 +255,8 @@ def build_objective(cfg: Any, backbone: Backbone, tokenizer: Any = None) -> Obje
         Its ``_target_`` and settings, as in ``conf/objective``.
     backbone : Backbone
         What it is trained with.
-    tokenizer : TokenTokenizer, optional
-        Gives the vocabulary size and the special ids that the config leaves open.
+    tokenizer : Tokenizer, optional
+        Gives the sizes that the config leaves open; see :meth:`Objective.fitted`.
 
     Returns
     -------
@@ -258,17 +269,12 @@ def build_objective(cfg: Any, backbone: Backbone, tokenizer: Any = None) -> Obje
         When the config is wrong or does not fit the backbone.
     """
     from scizoo.config import get_class, instantiate
-    from scizoo.data.tokenizer import TokenTokenizer
 
-    extra: dict[str, Any] = {"hidden_size": backbone.hidden_size}
-    if isinstance(tokenizer, TokenTokenizer):
-        extra["outputs"] = tokenizer.vocab_size
-        if issubclass(get_class(cfg["_target_"]), MaskedLM):
-            known = {"mask_id": tokenizer.mask_id, "special_ids": list(range(len(tokenizer.SPECIAL)))}
-            extra.update({key: value for key, value in known.items() if cfg.get(key) is None})
-    objective = instantiate(cfg, **extra)
-    if not isinstance(objective, Objective):
-        raise ConfigError(f"objective: {cfg.get('_target_')} does not give an Objective.")
+    kind = get_class(str(cfg["_target_"]))
+    if not (isinstance(kind, type) and issubclass(kind, Objective)):
+        raise ConfigError(f"objective: {cfg.get('_target_')} is no Objective.")
+    fitted = kind.fitted(cfg, backbone, tokenizer)
+    objective = instantiate(cfg, **{"hidden_size": backbone.hidden_size, **fitted})
     return objective.bind(backbone)
 
 

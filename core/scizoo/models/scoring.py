@@ -10,13 +10,13 @@ from torch import Tensor
 from scizoo.errors import ConfigError
 from scizoo.models.backbones import Backbone
 from scizoo.models.masking import eligible_positions
-from scizoo.models.objectives import CausalLM, MaskedLM, Objective
+from scizoo.models.objectives import CausalLM, LanguageObjective, MaskedLM
 
 
 @torch.inference_mode()
 def score_tokens(
     backbone: Backbone,
-    head: Objective,
+    head: LanguageObjective,
     batch: Mapping[str, Tensor],
     positions: Tensor | None = None,
     batch_size: int = 64,
@@ -25,7 +25,7 @@ def score_tokens(
 
     Parameters
     ----------
-    backbone, head : Backbone, Objective
+    backbone, head : Backbone, LanguageObjective
         A causal or masked language model; both should be in evaluation mode.
     batch : mapping
         ``input_ids`` and ``attention_mask`` ``[B, T]``, padded.

@@ -116,7 +116,7 @@ class TimmBackbone(Backbone):
         return backbone
 
     def forward(self, batch: Mapping[str, Tensor]) -> Hidden:
-        """Compute hidden states of ``pixel_values`` ``[B, C, H, W]``.
+        """Compute hidden states of ``pixel_values``, of any shape that :func:`pixels_of` takes.
 
         Returns
         -------
@@ -124,16 +124,17 @@ class TimmBackbone(Backbone):
             ``[B, T, D]``: class and register tokens first where the architecture has them, then the places of
             the image row by row; all of them real.
         """
-        if self.input_key not in batch:
+        pixels = pixels_of(batch)
+        channels = self.model_args.get("in_chans")
+        if channels is not None and pixels.shape[1] != channels:
             raise DataError(
-                f"A batch for '{self.architecture}' lacks '{self.input_key}'; it has {sorted(batch)}."
+                f"'{self.architecture}' is built for {channels} channels; the images have {pixels.shape[1]}.",
+                remedy=f"set backbone.in_chans={pixels.shape[1]} for a new model.",
             )
         try:
-            features = self.model.forward_features(batch[self.input_key])
+            features = self.model.forward_features(pixels)
         except AssertionError as error:
-            raise DataError(
-                f"Images of shape {list(batch[self.input_key].shape[1:])} do not fit: {error}"
-            ) from error
+            raise DataError(f"Images of shape {list(pixels.shape[1:])} do not fit: {error}") from error
         if features.ndim == 4:
             channels_last = getattr(self.model, "output_fmt", "NCHW") == "NHWC"
             features = features.flatten(1, 2) if channels_last else features.flatten(2).transpose(1, 2)
@@ -176,3 +177,33 @@ class TimmBackbone(Backbone):
         blocks = getattr(self.model, "blocks", None)
         embedded = "embed_dim" in inspect.signature(type(self.model).__init__).parameters
         return 4.0 * seq_len * self.hidden_size * len(blocks) if embedded and blocks is not None else 0.0
+
+
+def pixels_of(batch: Mapping[str, Tensor]) -> Tensor:
+    """Return the images of a batch as floats ``[B, C, H, W]``.
+
+    Parameters
+    ----------
+    batch : mapping
+        ``pixel_values`` ``[B, C, H, W]``, or ``[B, 1, C, H, W]`` as a tokenizer gives it whose rows are one
+        position that holds the whole image. Bytes become numbers from 0 to 1.
+
+    Raises
+    ------
+    DataError
+        When there are no images, or of another shape.
+    """
+    if "pixel_values" not in batch:
+        raise DataError(f"A batch for images lacks 'pixel_values'; it has {sorted(batch)}.")
+    pixels = batch["pixel_values"]
+    if pixels.ndim == 5 and pixels.shape[1] == 1:
+        pixels = pixels[:, 0]
+    if pixels.ndim != 4:
+        raise DataError(
+            f"'pixel_values' have the shape {list(pixels.shape)}.",
+            expected="[images, channels, height, width]",
+            remedy="encode an image as one position: a row of length 1 over [channels, height, width].",
+        )
+    if pixels.dtype == torch.uint8:
+        return pixels.to(torch.get_default_dtype()) / 255.0
+    return pixels

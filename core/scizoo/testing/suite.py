@@ -20,7 +20,7 @@ import torch
 from scizoo import plugins
 from scizoo.api import load
 from scizoo.checkpoints.format import load_checkpoint, save_checkpoint, verify
-from scizoo.config import compose, instantiate, to_plain
+from scizoo.config import compose, get_class, instantiate, to_plain
 from scizoo.data.splits import PARTS
 from scizoo.data.targets import input_key
 from scizoo.data.task import read_task
@@ -29,6 +29,8 @@ from scizoo.errors import ConfigError, MachineError, ScizooError
 from scizoo.evaluation.leakage import AuditSettings, audit_task
 from scizoo.jobs.cards import make_card
 from scizoo.jobs.config import check
+from scizoo.models.backbones import Backbone
+from scizoo.models.heads import Head
 from scizoo.testing.examples import BadFile, examples_of
 from scizoo.testing.trial import Trial, Workshop, labelled_tasks, of_domains, verb_of
 
@@ -150,7 +152,10 @@ def _make(node: Any) -> Any:
     """Make what a config describes, but for what takes its sizes from elsewhere."""
     if not isinstance(node, Mapping) or "_target_" not in node:
         return None
-    if str(node["_target_"]).startswith("scizoo.models."):
+    kind = get_class(str(node["_target_"]))
+    kind = getattr(kind, "__self__", kind)  # the class of a method such as from_config
+    sized = isinstance(kind, type) and issubclass(kind, Backbone | Head)
+    if sized or str(node["_target_"]).startswith("scizoo.models."):
         return None
     return instantiate(node)
 

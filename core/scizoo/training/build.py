@@ -86,12 +86,14 @@ def build_parts(
     tokenizer: Tokenizer = instantiate(cfg["tokenizer"])
     if training_inputs is not None:
         tokenizer.train(training_inputs())
-    context = make_context(cfg.get("context"), None)
+    context = make_context(cfg.get("context"), None, tokenizer)
     backbone = build_backbone(to_plain(cfg["backbone"]), tokenizer, context.max_length)
     return ModelParts(backbone, tokenizer, context, augment)
 
 
-def make_context(settings: Mapping[str, Any] | None, trained: Context | None) -> Context:
+def make_context(
+    settings: Mapping[str, Any] | None, trained: Context | None, tokenizer: Tokenizer | None = None
+) -> Context:
     """Make the context of a run; what the config leaves null is the checkpoint's, or the default.
 
     Parameters
@@ -100,6 +102,8 @@ def make_context(settings: Mapping[str, Any] | None, trained: Context | None) ->
         The ``context`` group.
     trained : Context or None
         The checkpoint's.
+    tokenizer : Tokenizer, optional
+        One without special tokens gets none by default.
 
     Raises
     ------
@@ -108,6 +112,8 @@ def make_context(settings: Mapping[str, Any] | None, trained: Context | None) ->
     """
     given = {key: value for key, value in dict(to_plain(settings) or {}).items() if value is not None}
     default = dict(_DEFAULT_CONTEXT)
+    if tokenizer is not None:
+        default |= {f"add_{name}": hasattr(tokenizer, f"{name}_id") for name in ("cls", "sep")}
     if trained is not None:
         default = {key: getattr(trained, key) for key in _DEFAULT_CONTEXT}
         if given.get("max_length", 0) > trained.max_length:

@@ -23,9 +23,11 @@ METRICS: dict[str, tuple[str, ...]] = {
     "regression": ("rmse", "mae", "r2", "spearman", "pearson"),
     "tokens": ("mcc", "accuracy", "macro_f1"),
     "language": ("perplexity", "bits_per_token", "accuracy"),
+    "reconstruction": ("rmse", "mae", "reference_rmse", "skill"),
+    "contrastive": ("accuracy", "chance"),
 }
 #: Metrics that are better when smaller.
-LOWER_IS_BETTER = frozenset({"loss", "rmse", "mae", "perplexity", "bits_per_token"})
+LOWER_IS_BETTER = frozenset({"loss", "rmse", "reference_rmse", "mae", "perplexity", "bits_per_token"})
 
 
 def metric_mode(name: str) -> str:
@@ -123,8 +125,10 @@ class ValidationMetrics:
         return values
 
 
-def loss_weight(kind: str, outputs: Mapping[str, Tensor], batch: Mapping[str, Any]) -> int:
-    """Count what the loss of a batch is the mean of: predicted tokens, else examples."""
+def loss_weight(kind: str, outputs: Mapping[str, Tensor], batch: Mapping[str, Any]) -> float:
+    """Count what the loss of a batch is the mean of: what its head says, predicted tokens, else examples."""
+    if "loss_weight" in outputs:
+        return float(outputs["loss_weight"])
     if "token_loss" in outputs:
         return outputs["token_loss"].numel()
     if kind in ("language", "tokens"):
@@ -149,6 +153,11 @@ def token_accuracy(outputs: Mapping[str, Tensor], batch: Mapping[str, Any]) -> T
 def _pair(kind: str, outputs: Mapping[str, Tensor], batch: Mapping[str, Any]) -> tuple[Tensor, Tensor]:
     if kind == "language":
         return outputs["correct"], torch.ones_like(outputs["correct"])
+    if kind == "contrastive":
+        return outputs["correct"].float(), outputs["chance"]
+    if kind == "reconstruction":
+        both = torch.stack([outputs["prediction"], outputs["reference"]], dim=-1)
+        return both.detach(), torch.stack([outputs["target"], outputs["entry_weight"]], dim=-1)
     target = batch["target"]
     if kind == "regression":
         prediction = outputs["mean"].detach().float()
@@ -235,6 +244,55 @@ def _right_share(_: int) -> Metric:
     return Right()
 
 
+def _mean_of_argument(place: int) -> Callable[[int], Metric]:
+    """Average what is right (place 0), or what guessing would get right (place 1)."""
+
+    def build(_: int) -> Metric:
+        from torchmetrics import MeanMetric
+
+        class Mean(MeanMetric):
+            def update(self, *both: Tensor) -> None:  # type: ignore[override]
+                super().update(both[place])
+
+        return Mean()
+
+    return build
+
+
+def _weighted_error(name: str) -> Callable[[int], Metric]:
+    """Weighted errors of predictions, and of the reference beside them."""
+
+    def build(_: int) -> Metric:
+        from torchmetrics import Metric as Base
+
+        class WeightedError(Base):
+            full_state_update = False
+            sums: Tensor
+
+            def __init__(self) -> None:
+                super().__init__()
+                self.add_state("sums", torch.zeros(4), dist_reduce_fx="sum")
+
+            def update(self, both: Tensor, target: Tensor) -> None:
+                wanted, weight = target[..., 0].to(self.sums), target[..., 1].to(self.sums)
+                error = both.to(self.sums) - wanted[..., None]
+                squares = (error**2 * weight[..., None]).sum(0)
+                self.sums += torch.stack([*squares, (error[..., 0].abs() * weight).sum(), weight.sum()])
+
+            def compute(self) -> Tensor:
+                square, reference, absolute, total = self.sums
+                return {
+                    "rmse": (square / total).sqrt(),
+                    "reference_rmse": (reference / total).sqrt(),
+                    "mae": absolute / total,
+                    "skill": 1.0 - square / reference,
+                }[name]
+
+        return WeightedError()
+
+    return build
+
+
 _BUILDERS: dict[tuple[str, str], Callable[[int], Metric]] = {
     ("classification", "mcc"): _multiclass("MulticlassMatthewsCorrCoef"),
     ("classification", "accuracy"): _multiclass("MulticlassAccuracy", average="micro"),
@@ -255,4 +313,7 @@ _BUILDERS: dict[tuple[str, str], Callable[[int], Metric]] = {
     ("tokens", "accuracy"): _multiclass("MulticlassAccuracy", average="micro"),
     ("tokens", "macro_f1"): _multiclass("MulticlassF1Score", average="macro"),
     ("language", "accuracy"): _right_share,
+    ("contrastive", "accuracy"): _mean_of_argument(0),
+    ("contrastive", "chance"): _mean_of_argument(1),
+    **{("reconstruction", name): _weighted_error(name) for name in METRICS["reconstruction"]},
 }

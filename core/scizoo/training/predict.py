@@ -69,7 +69,7 @@ def predict_windows(
         predicted = head.predict(head(hidden, batch))
         return predicted if pool is None else {**predicted, "embedding": pool(hidden)}
 
-    by_position = getattr(head, "kind", None) in ("tokens", "language")
+    by_position = getattr(head, "kind", None) in ("tokens", "language", "reconstruction")
     return _run(module, (module.backbone, head), loader, compute, device, precision, on_progress, by_position)
 
 
