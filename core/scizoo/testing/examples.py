@@ -49,9 +49,9 @@ class Examples:
 
     Parameters
     ----------
-    inputs : sequence
+    inputs : sequence, or mapping of str to sequence
         A few valid inputs (``Record.input``) that every token tokenizer gives back unchanged when it
-        decodes what it encoded.
+        decodes what it encoded. Where tokenizers take objects of different kinds, by the tokenizer's name.
     own_data : mapping of str to callable
         For each task that cannot run without the user's data, what writes a tiny file of it: some 40
         records that a small model can learn, with labels in every part of the split.
@@ -64,11 +64,29 @@ class Examples:
         Further overrides of a task or recipe by its name, for instance to read less.
     """
 
-    inputs: Sequence[Any]
+    inputs: Sequence[Any] | Mapping[str, Sequence[Any]]
     own_data: Mapping[str, WriteData] = field(default_factory=dict)
     bad_files: Sequence[BadFile] = ()
     model: Sequence[str] = ()
     settings: Mapping[str, Sequence[str]] = field(default_factory=dict)
+
+    def inputs_of(self, tokenizer: str) -> list[Any]:
+        """Return the inputs for a tokenizer, by its name (``"genomics/kmer3"``).
+
+        Raises
+        ------
+        ConfigError
+            When there are none for it.
+        """
+        if not isinstance(self.inputs, Mapping):
+            return list(self.inputs)
+        if tokenizer not in self.inputs:
+            raise ConfigError(
+                f"the examples hold no inputs for the tokenizer '{tokenizer}'.",
+                expected=f"one of {', '.join(self.inputs)}",
+                remedy="add them to Examples.inputs in the plugin's contract.py.",
+            )
+        return list(self.inputs[tokenizer])
 
 
 def examples_of(domain: str) -> Examples:

@@ -162,7 +162,7 @@ def _make(node: Any) -> Any:
 
 def test_tokenizers_give_back_what_they_were_given(tokenizer_option: str, tmp_path: Path) -> None:
     """Encoding is deterministic, decoding undoes it, and a saved tokenizer encodes as before."""
-    inputs = list(examples_of(tokenizer_option.partition("/")[0]).inputs)
+    inputs = examples_of(tokenizer_option.partition("/")[0]).inputs_of(tokenizer_option)
     tokenizer = instantiate(
         to_plain(compose("finetune", None, [f"tokenizer={tokenizer_option}"])["tokenizer"])
     )

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from scizoo.checkpoints.format import Checkpoint, load_checkpoint
-from scizoo.config import instantiate, to_plain
+from scizoo.config import get_class, instantiate, to_plain
 from scizoo.data.augment import Augment
 from scizoo.data.tokenizer import Tokenizer
 from scizoo.data.windows import Context
@@ -135,7 +136,7 @@ def build_head(cfg: Mapping[str, Any], backbone: Backbone, target: TargetEncoder
     backbone : Backbone
         Gives the width of the states.
     target : TargetEncoder
-        Gives the number of classes, labels or values.
+        Gives the number of classes, labels or values, and to a head that takes ``classes`` their names.
 
     Raises
     ------
@@ -144,7 +145,12 @@ def build_head(cfg: Mapping[str, Any], backbone: Backbone, target: TargetEncoder
     """
     if not cfg.get("head"):
         raise ConfigError("head is not given.", expected="a head with _target_")
-    head = instantiate(cfg["head"], hidden_size=backbone.hidden_size, outputs=target.outputs)
+    sizes: dict[str, Any] = {"hidden_size": backbone.hidden_size, "outputs": target.outputs}
+    takes = inspect.signature(get_class(str(cfg["head"].get("_target_")), key="head._target_")).parameters
+    if "classes" in takes and cfg["head"].get("classes") is None:
+        # A head that knows its classes by name gets them in the order of the outputs.
+        sizes["classes"] = list(getattr(target, "classes", ()))
+    head = instantiate(cfg["head"], **sizes)
     if not isinstance(head, Head) or head.kind != target.kind:
         raise ConfigError(
             f"head: {cfg['head'].get('_target_')} does not fit a {target.kind} task.",
