@@ -148,11 +148,13 @@ class MixtureDensityHead(RegressionHead):
                 bias[:, 1] = torch.linspace(-1.5, 1.5, self.components)
 
     def forward(self, hidden: Hidden, batch: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """Return ``log_weight``, ``means`` and ``log_variances`` of the components, each ``[B, C, K]``."""
+        """Return ``log_weight``, ``means``, ``log_variances`` ``[B, C, K]`` and the ``mean`` ``[B, C]``."""
         parts = self._projected(hidden).float().unflatten(-1, (self.outputs, 3, self.components))
+        log_weight, means = parts[..., 0, :].log_softmax(dim=-1), parts[..., 1, :]
         return {
-            "log_weight": parts[..., 0, :].log_softmax(dim=-1),
-            "means": parts[..., 1, :],
+            "mean": (log_weight.exp() * means).sum(dim=-1),
+            "log_weight": log_weight,
+            "means": means,
             "log_variances": parts[..., 2, :].clamp(self.low, self.high),
         }
 
