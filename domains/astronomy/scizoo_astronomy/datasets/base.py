@@ -15,8 +15,8 @@ log = logging.getLogger(__name__)
 class AstronomyDataset(Dataset):
     """A dataset of this domain.
 
-    Points and objects that are fine but not part of the task (flagged, of a class too small) are no rejections;
-    they are counted in ``left_out`` by reason and reported when the reading ends.
+    Points and objects that are fine but not part of the task (flagged, of a class too small) are no
+    rejections; they are counted in ``left_out`` by reason and reported when the reading ends.
     """
 
     def __init__(self, *, max_rejected: float = 0.01):

@@ -33,13 +33,13 @@ class ObjectFiles(AstronomyDataset):
     Parameters
     ----------
     path : str
-        A file, folder, glob, URL or other source; or, with ``input``, a table that lists files. In a folder whose
-        files are all named after parts (train, dev or validation, test), the names give the split.
+        A file, folder, glob, URL or other source; or, with ``input``, a table that lists files. In a folder
+        whose files are all named after parts (train, dev or validation, test), the names give the split.
     input : str, optional
         The column of the table at ``path`` that names a file in each row, relative to the table's folder.
     target : str or sequence of str, optional
-        What to predict: a column of the list or of ``labels``, a column of the file that is the same for the whole
-        object, or a FITS header card. Of several the target is a mapping.
+        What to predict: a column of the list or of ``labels``, a column of the file that is the same for the
+        whole object, or a FITS header card. Of several the target is a mapping.
     group, split : str, optional
         Likewise, what must not be split apart, and which part a record belongs to.
     id : str, optional
@@ -49,8 +49,8 @@ class ObjectFiles(AstronomyDataset):
     labels_id : str, optional
         Its column with the objects' ids or file names; by default the first.
     given : mapping of str to str
-        Properties of the object that models may look at (``period``, ``redshift``, ``ra``, ``dec``) to the columns
-        or cards that hold them. Columns called ra and dec are taken by themselves.
+        Properties of the object that models may look at (``period``, ``redshift``, ``ra``, ``dec``) to the
+        columns or cards that hold them. Columns called ra and dec are taken by themselves.
     max_rejected : float
         The share of objects that may be unreadable.
     cache : Path, optional

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from scizoo.data.records import RejectionLog
+from scizoo.data.sources import resolve
 from scizoo.errors import ConfigError
 from scizoo_astronomy.datasets.files import ObjectFiles
 from scizoo_astronomy.objects import Image, ImageSpectrum
-from scizoo_astronomy.readers.entry import Entry
+from scizoo_astronomy.readers.entry import Entry, stem
 from scizoo_astronomy.readers.images import IMAGE_SUFFIXES, read_images
 from scizoo_astronomy.readers.pixels import SpectrumOptions
 from scizoo_astronomy.readers.spectra import read_spectra
@@ -85,30 +87,36 @@ class ImageSpectrumFiles(ObjectFiles):
         self.spectrum, self.broken_wcs = spectrum, broken_wcs
         self._reading = dict(reading or {})
         self._options = SpectrumOptions(**self._reading)
-        self._spectra: dict[Path, str] = {}
+        self._spectra: dict[Path, Path] = {}
 
     def settings(self) -> dict[str, Any]:
         """Return the options that change the records."""
         pair = {"spectrum": self.spectrum, "broken_wcs": self.broken_wcs, "reading": self._reading}
         return {**super().settings(), **pair}
 
+    @cached_property
+    def files(self) -> list[Path]:
+        """The files of both kinds that the list names."""
+        images = {file for file, _, _ in self._listed()}
+        return sorted({*images, *self._spectra.values()})
+
     def _listed(self, log: RejectionLog | None = None) -> Iterator[tuple[Path, dict[str, Any], str]]:
+        folder = resolve(self.path, self.cache).parent
         for file, cells, source in super()._listed(log):
             if self.spectrum not in cells:
                 raise ConfigError(f"{self.path} has no column '{self.spectrum}' (data.spectrum).")
-            beside = file.parent if cells[self.spectrum] is None else Path(str(self.path)).parent
-            other = beside / str(cells[self.spectrum])
+            other = folder / str(cells.pop(self.spectrum))
             if not other.is_file():
                 if log is not None:
-                    log.reject(source, str(cells.get(self.id, "")), f"its spectrum {other} does not exist")
+                    log.reject(source, stem(file.name), f"its spectrum {other} does not exist")
                 continue
-            self._spectra[file] = str(other)
-            yield file, {key: cell for key, cell in cells.items() if key != self.spectrum}, source
+            self._spectra[file] = other
+            yield file, cells, source
 
     def entries(self, file: Path, log: RejectionLog) -> Iterator[Entry[ImageSpectrum]]:
         """Yield the image of a file with the first spectrum of its row's other file."""
         image = next(read_images(file, log, broken_wcs=self.broken_wcs), None)
-        spectrum = next(read_spectra(Path(self._spectra[file]), log, self._options), None)
+        spectrum = next(read_spectra(self._spectra[file], log, self._options), None)
         if image is not None and spectrum is not None:
             yield Entry(
                 image.id, ImageSpectrum(image.value, spectrum.value), spectrum.fields, {}, image.source

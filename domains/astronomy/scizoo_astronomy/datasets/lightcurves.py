@@ -18,15 +18,15 @@ class LightCurveFiles(ObjectFiles):
     """Records from the user's own light curves.
 
     A file holds one object, or (with a column of ids) many; an archive (tar, tar.gz) holds a file an object.
-    LSST, PLAsTiCC, Kepler and TESS tables are recognised by their columns; those of ASAS and OGLE, which have no
-    header line, by ``layout``. Columns whose name says their unit (``mjd``, ``jd``, ``mag``) need no other; the unit
-    of any other column is the file's, or that of ``units``: none is assumed.
+    LSST, PLAsTiCC, Kepler and TESS tables are recognised by their columns; those of ASAS and OGLE, which have
+    no header line, by ``layout``. Columns whose name says their unit (``mjd``, ``jd``, ``mag``) need no
+    other; the unit of any other column is the file's, or that of ``units``: none is assumed.
 
     Parameters
     ----------
     path, input, target, group, split, id, labels, labels_id, given, max_rejected, cache
-        As in :class:`~scizoo_astronomy.datasets.files.ObjectFiles`. With ``given={period: COLUMN}`` a catalogue's
-        period is used for folding.
+        As in :class:`~scizoo_astronomy.datasets.files.ObjectFiles`. With ``given={period: COLUMN}`` a
+        catalogue's period is used for folding.
     layout, columns, units, names, hdu, bands, sort, duplicates, quality, missing, min_points
         As in :class:`~scizoo_astronomy.readers.points.LightCurveOptions`.
     """

@@ -20,8 +20,8 @@ class SpectrumFiles(ObjectFiles):
     Parameters
     ----------
     path, input, target, group, split, id, labels, labels_id, given, max_rejected, cache
-        As in :class:`~scizoo_astronomy.datasets.files.ObjectFiles`. ``given={redshift: COLUMN}`` lets models look at
-        a redshift; never do so where it is the target.
+        As in :class:`~scizoo_astronomy.datasets.files.ObjectFiles`. ``given={redshift: COLUMN}`` lets models
+        look at a redshift; never do so where it is the target.
     columns, units, names, hdu, medium, to_vacuum
         As in :class:`~scizoo_astronomy.readers.pixels.SpectrumOptions`.
     """
