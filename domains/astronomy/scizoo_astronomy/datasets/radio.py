@@ -45,7 +45,7 @@ class FrDeep(AstronomyDataset):
             raise ConfigError(
                 "data.path is not given.",
                 expected="an NPZ file with images and labels",
-                remedy="pack the FIRST batches of github.com/HongmingTang060313/FR-DEEP so; data.path=FILE.npz",
+                remedy="pack the FIRST batches of github.com/HongmingTang060313/FR-DEEP so: data.path=NPZ",
             )
         self.path, self.cache = path, cache
 
