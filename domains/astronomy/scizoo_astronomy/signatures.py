@@ -56,7 +56,8 @@ def step_hashes(value: Any) -> np.ndarray:
         step, height = np.round(value.wavelength[good][1:] * 10), _scaled(value.flux[good])
     else:
         return np.empty(0, dtype=np.uint64)
-    rise = np.round(np.diff(height) * 1e2)
+    fine = isinstance(value, LightCurve) and value.is_magnitude
+    rise = np.round(np.diff(height) * (1e3 if fine else 1e2))
     if len(rise) < _RUN:
         return np.empty(0, dtype=np.uint64)
     keys = mix(mix(step.astype(np.int64).astype(np.uint64)) ^ rise.astype(np.int64).astype(np.uint64))

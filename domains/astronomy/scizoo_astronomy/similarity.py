@@ -16,8 +16,8 @@ from scizoo_astronomy.signatures import (
     mix,
     number,
     orientations,
-    step_hashes,
     small_picture,
+    step_hashes,
 )
 from scizoo_astronomy.sky import cells, nearest, positions
 
@@ -64,7 +64,7 @@ class SkySimilarity:
         threshold: float = 0.5,
         picture: float = 0.995,
         identifiers: Sequence[str] = (),
-        scale: int = 50,
+        scale: int = 30,
     ):
         if radius < 0 or not 0 < threshold <= 1 or picture <= 0 or scale < 1:
             raise ConfigError(
