@@ -8,17 +8,6 @@ from typing import Any
 
 from scizoo.errors import ConfigError
 
-#: How types of variable stars divide, after the General Catalogue of Variable Stars and OGLE-III.
-VARIABLE_STARS: dict[str, Any] = {
-    "pulsating": {
-        "Cepheid": ["Cep", "aCep", "T2Cep"],
-        "RR Lyrae": ["RRLyr"],
-        "short period": ["DSCT"],
-        "long period": ["LPV"],
-    },
-    "other": ["DPV", "RCB"],
-}
-
 
 class ClassTree:
     """A tree whose leaves are classes.

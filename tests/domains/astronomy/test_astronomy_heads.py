@@ -10,7 +10,7 @@ from scipy import stats
 from scizoo.errors import ConfigError
 from scizoo.models.backbones import Hidden
 from scizoo_astronomy.heads import HierarchicalHead, MixtureDensityHead
-from scizoo_astronomy.taxonomy import VARIABLE_STARS, ClassTree
+from scizoo_astronomy.taxonomy import ClassTree
 
 TREE = {"pulsating": {"Cepheid": ["F", "1O"], "RR Lyrae": ["RRab", "RRc"]}, "eclipsing": ["EA", "EB"]}
 CLASSES = ["1O", "EA", "EB", "F", "RRab", "RRc"]
@@ -69,10 +69,10 @@ def test_trees_that_do_not_fit_are_refused() -> None:
         ClassTree({"a": ["F"], "b": ["F"]})
     with pytest.raises(ConfigError, match="is a class and a node"):
         ClassTree({"Cepheid": ["F"]}, classes=["Cepheid", "F"])
-    tree = ClassTree(VARIABLE_STARS, classes=["RRLyr", "Cep", "new"])
-    assert tree.classes == ["RRLyr", "Cep", "new"]
+    tree = ClassTree(TREE, classes=["RRab", "F", "new"])
+    assert tree.classes == ["RRab", "F", "new"]
     assert tree.paths["new"] == ()
-    assert tree.leaves("pulsating") == ["RRLyr", "Cep"]
+    assert tree.leaves("pulsating") == ["RRab", "F"]
 
 
 def test_mixtures_agree_with_scipy() -> None:

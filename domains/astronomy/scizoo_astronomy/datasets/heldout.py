@@ -1,4 +1,4 @@
-"""OGLE-III stars in two lots: those that tasks test on, and the others, which a model may be pre-trained on."""
+"""OGLE-III stars in two lots: those that tasks test on, and the others, for pre-training."""
 
 from __future__ import annotations
 

@@ -124,8 +124,8 @@ class ImageTokenizer(ObjectTokenizer):
         self.mean, self.std = float(mean), float(std)
 
     def input_sizes(self) -> dict[str, int]:
-        """Return the sizes of a backbone for these inputs."""
-        return {"in_chans": self.channels, "img_size": self.size}
+        """Return the channels; architectures built for one size take ``img_size`` from their config."""
+        return {"in_chans": self.channels}
 
     def settings(self) -> dict[str, Any]:
         """Return the plain settings of this tokenizer."""
