@@ -39,8 +39,8 @@ def content_key(value: Any) -> bytes:
 def step_hashes(value: Any) -> np.ndarray:
     """Name every run of three steps of a light curve or spectrum, as sorted uint64.
 
-    A step is the rounded difference of place and of brightness between neighbours, so that parts of a curve are
-    found in the whole. Single steps are much the same in all stars of a survey; three in a row are not.
+    A step is the rounded difference of place and of brightness between neighbours, so that parts of a curve
+    are found in the whole. Single steps are much the same in all stars of a survey; three in a row are not.
 
     Parameters
     ----------
