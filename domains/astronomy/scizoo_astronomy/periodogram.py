@@ -1,4 +1,4 @@
-"""Periods of unevenly sampled light curves: the generalised Lomb-Scargle periodogram on a fine, bounded grid."""
+"""Periods of unevenly sampled light curves: the generalised Lomb-Scargle periodogram."""
 
 from __future__ import annotations
 
@@ -45,10 +45,10 @@ def lomb_scargle(
 ) -> Periodogram | None:
     """Compute the periodogram with a floating mean (Zechmeister & Kuerster 2009, A&A 496, 577).
 
-    The sums over observations come from one real Fourier transform each, after the observations were spread over
-    an even grid (Press & Rybicki 1989, ApJ 338, 277): about 20 times as fast as
-    ``astropy.timeseries.LombScargle(...).power(method="fast")`` and equal to it within 1e-2; :func:`best_peak`
-    computes the highest peaks again with astropy, exactly.
+    The sums over observations come from one real Fourier transform each, after the observations were spread
+    over an even grid (Press & Rybicki 1989, ApJ 338, 277): about 20 times as fast as astropy's
+    ``LombScargle(...).power(method="fast")`` and equal to it within 1e-2; :func:`best_peak` computes the
+    highest peaks again with astropy, exactly.
 
     Parameters
     ----------
@@ -109,8 +109,8 @@ def best_peak(
     time, value, error, max_frequency, samples_per_peak
         As in :func:`lomb_scargle`.
     avoid_days : bool
-        Whether peaks at 1, 2, ... per day are passed over: at one site they are trends seen through the rhythm of
-        the nights (VanderPlas 2018, ApJS 236, 16, section 7).
+        Whether peaks at 1, 2, ... per day are passed over: at one site they are trends seen through the
+        rhythm of the nights (VanderPlas 2018, ApJS 236, 16, section 7).
 
     Returns
     -------
@@ -152,7 +152,7 @@ def _weights(error: np.ndarray | None, count: int) -> np.ndarray:
 
 
 def _spread(place: np.ndarray, height: np.ndarray, size: int) -> np.ndarray:
-    """Return the real Fourier transform of heights at uneven places, spread over the grid by Lagrange weights."""
+    """Return the real Fourier transform of heights at uneven places, spread by Lagrange weights."""
     from scipy.fft import rfft
 
     first = np.floor(place).astype(np.int64) - (_ORDER // 2 - 1)
