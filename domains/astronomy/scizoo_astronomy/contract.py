@@ -17,7 +17,7 @@ from scizoo_astronomy.objects import CatalogRow, Image, LightCurve, Spectrum
 _COUNT = 40
 
 
-def _curve(number: int, points: int = 30) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _curve(number: int, points: int = 24) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Times, magnitudes and errors of a pulsating star (even numbers) or an eclipsing one."""
     draw = np.random.default_rng(number)
     time = 2000.0 + np.sort(draw.uniform(0, 60, points))
@@ -42,8 +42,14 @@ def _images(side: int = 24) -> np.ndarray:
     y, x = np.indices((side, side)) - side / 2
     near = np.exp(-(x**2 + y**2) / 20)
     apart = np.exp(-((x - 6) ** 2 + y**2) / 6) + np.exp(-((x + 6) ** 2 + y**2) / 6)
-    shapes = [(near if number % 2 == 0 else apart) * draw.uniform(50, 200) for number in range(_COUNT)]
-    return np.array(shapes) + draw.normal(0, 2, (_COUNT, side, side))
+    images = []
+    for number in range(_COUNT):
+        image = (near if number % 2 == 0 else apart) * 100
+        for _ in range(4):  # other sources in the field, so that no two images are alike
+            row, column = draw.integers(0, side, 2)
+            image = image + 80 * np.exp(-((x + side / 2 - column) ** 2 + (y + side / 2 - row) ** 2) / 4)
+        images.append(image)
+    return np.array(images) + draw.normal(0, 5, (_COUNT, side, side))
 
 
 def _points(number: int, id: str) -> list[str]:
@@ -70,7 +76,11 @@ def _spectra(folder: Path) -> Sequence[str]:
         (folder / f"galaxy{number}.csv").write_text(text, encoding="utf-8")
         labels.append(f"galaxy{number},{redshift:.4f}")
     (folder / "labels.csv").write_text("\n".join(labels) + "\n", encoding="utf-8")
-    return [f"data.path={folder}", f"data.labels={folder}/labels.csv", "data.units={wavelength:Angstrom,flux:relative}"]
+    return [
+        f"data.path={folder}",
+        f"data.labels={folder}/labels.csv",
+        "data.units={wavelength:Angstrom,flux:relative}",
+    ]
 
 
 def _pictures(folder: Path) -> Path:
@@ -134,8 +144,8 @@ def _inputs() -> dict[str, list[Any]]:
 
 
 _CURVES = "astronomy/lightcurve-classification"
-_TINY_IMAGES = ("backbone.architecture=test_convnext", "tokenizer.size=32", "~backbone.patch_size")
-_FEW = ("data.max_per_class=12", "data.points=[20,30]")
+_TINY_IMAGES = ("backbone.architecture=test_resnet", "tokenizer.size=32", "~backbone.patch_size")
+_FEW = ("data.max_per_class=8", "data.points=[14,20]")
 
 EXAMPLES = Examples(
     inputs=_inputs(),
@@ -169,10 +179,10 @@ EXAMPLES = Examples(
     model=("tokenizer=astronomy/lightcurve", "backbone=continuous-tiny"),
     settings={
         "astronomy/variables": _FEW,
-        "astronomy/rrlyrae": _FEW,
+        "astronomy/rrlyrae": ("data.max_per_class=20", "data.points=[30,40]"),
         "astronomy/lightcurve-tiny": _FEW,
         "astronomy/image-classification": _TINY_IMAGES[:2],
         "astronomy/fr-deep": _TINY_IMAGES,
-        "astronomy/image-tiny": _TINY_IMAGES,
+        "astronomy/image-tiny": (*_TINY_IMAGES, "head.crop=1", "head.noise=0.02", "head.temperature=0.5"),
     },
 )

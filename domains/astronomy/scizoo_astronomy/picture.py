@@ -9,8 +9,8 @@ import numpy as np
 from scizoo.data.records import Record
 from scizoo_astronomy.lines import lines_within
 from scizoo_astronomy.objects import CatalogRow, Image, ImageSpectrum, LightCurve, Spectrum
+from scizoo_astronomy.periodogram import best_peak
 from scizoo_astronomy.tokenizers.image import stretched
-from scizoo_astronomy.tokenizers.periods import best_period
 
 #: Colours of passbands, told apart by colour-blind readers (Okabe and Ito 2008).
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
@@ -57,7 +57,8 @@ def draw_light_curve(axes: Any, curve: LightCurve) -> str:
         deviation = np.array(curve.value)
         for band in curve.bands:
             deviation[curve.band == band] -= np.median(curve.value[curve.band == band])
-        period, stated = best_period(curve.time, deviation, curve.error), "by periodogram"
+        peak = best_peak(curve.time, deviation, curve.error)
+        period, stated = None if peak is None else peak.period, "by periodogram"
     for number, band in enumerate(curve.bands):
         shown = curve.band == band
         colour = COLOURS[number % len(COLOURS)]

@@ -10,6 +10,7 @@ import numpy as np
 from scizoo.data.ragged import Ragged
 from scizoo_astronomy import coerce
 from scizoo_astronomy.objects import LightCurve
+from scizoo_astronomy.periodogram import best_peak
 from scizoo_astronomy.tokenizers.base import (
     ObjectTokenizer,
     check_choice,
@@ -18,7 +19,6 @@ from scizoo_astronomy.tokenizers.base import (
     read_objects,
     rows_of,
 )
-from scizoo_astronomy.tokenizers.periods import best_period
 from scizoo_astronomy.tokenizers.segments import owners, segment_median, thin
 
 #: Passbands in the order of their channels; channel 0 is any other, or none stated.
@@ -83,7 +83,7 @@ class LightCurveTokenizer(ObjectTokenizer):
         compress: bool = True,
         flip: bool = True,
         phase: str = "auto",
-        max_frequency: float = 8.0,
+        max_frequency: float = 20.0,
         time_scale: float = 100.0,
         max_observations: int | None = 200,
         max_weight: float = 10.0,
@@ -238,8 +238,8 @@ class LightCurveTokenizer(ObjectTokenizer):
                 periods[number] = curve.period
             elif self.phase in ("auto", "estimated"):
                 part = slice(offsets[number], offsets[number + 1])
-                found = best_period(curve.time, bright[part], error[part], max_frequency=self.max_frequency)
-                periods[number] = np.nan if found is None else found
+                peak = best_peak(curve.time, bright[part], error[part], max_frequency=self.max_frequency)
+                periods[number] = np.nan if peak is None else peak.period
         return periods
 
 
