@@ -1,9 +1,10 @@
 """Features of light curves, as catalogues of variable stars are classified by.
 
-Sources: Richards et al. 2011 (ApJ 733, 10) and 2012 (ApJS 203, 32); Debosscher et al. 2007 (A&A 475, 1159) for
-the harmonics; Stetson 1996 (PASP 108, 851) for J and K; von Neumann 1941, as used by Shin et al. 2009 (MNRAS 400,
-1897), for eta; Kim et al. 2014 (A&A 566, A43) for the cumulative-sum range and the folded eta; Dubath et al. 2011
-(MNRAS 414, 2602) for the scatter on twice the period; Nun et al. 2015 (arXiv 1506.00010) collects them.
+Sources: Richards et al. 2011 (ApJ 733, 10) and 2012 (ApJS 203, 32); Debosscher et al. 2007 (A&A 475, 1159)
+for the harmonics; Stetson 1996 (PASP 108, 851) for J and K; von Neumann 1941, as used by Shin et al. 2009
+(MNRAS 400, 1897), for eta; Kim et al. 2014 (A&A 566, A43) for the cumulative-sum range and the folded eta;
+Dubath et al. 2011 (MNRAS 414, 2602) for the scatter on twice the period; Nun et al. 2015 (arXiv 1506.00010)
+collects them.
 """
 
 from __future__ import annotations
