@@ -180,7 +180,11 @@ EXAMPLES = Examples(
     settings={
         "astronomy/variables": _FEW,
         "astronomy/rrlyrae": ("data.max_per_class=20", "data.points=[30,40]"),
-        "astronomy/lightcurve-tiny": _FEW,
+        "astronomy/lightcurve-tiny": (
+            "data.parts.stars.max_per_class=4",
+            "data.parts.stars.points=[14,20]",
+            "data.parts.binaries.count=4",
+        ),
         "astronomy/image-classification": _TINY_IMAGES[:2],
         "astronomy/fr-deep": _TINY_IMAGES,
         "astronomy/image-tiny": (*_TINY_IMAGES, "head.crop=1", "head.noise=0.02", "head.temperature=0.5"),
