@@ -170,7 +170,10 @@ def angstrom(values: np.ndarray, unit: UnitBase, column: str, key: str) -> np.nd
     """
     if not unit.is_equivalent(u.AA, equivalencies=u.spectral()):
         raise _wrong(column, unit, "a wavelength, frequency or energy: Angstrom, nm, micron, Hz, eV", key)
-    return (np.asarray(values, dtype=np.float64) * unit).to_value(u.AA, equivalencies=u.spectral())
+    plain = np.asarray(values, dtype=np.float64)
+    if unit.is_equivalent(u.AA):
+        return plain * float(f"{unit.to(u.AA):.15g}")  # powers of ten without their float noise
+    return (plain * unit).to_value(u.AA, equivalencies=u.spectral())
 
 
 def spectral_factor(

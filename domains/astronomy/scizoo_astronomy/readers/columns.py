@@ -197,8 +197,10 @@ def _arrow(table: pa.Table, name: str) -> Columns:
             cells = np.empty(len(column), dtype=object)
             cells[:] = [np.asarray([] if cell is None else cell) for cell in column.to_pylist()]
             data[label] = cells
-        elif pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_null(kind):
+        elif pa.types.is_string(kind) or pa.types.is_large_string(kind):
             data[label] = np.array([cell or "" for cell in column.to_pylist()], dtype=np.str_)
+        elif pa.types.is_null(kind):
+            data[label] = np.full(len(column), np.nan)
         else:
             data[label] = column.to_numpy()
     return Columns(name, data)

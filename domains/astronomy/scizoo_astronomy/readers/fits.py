@@ -19,6 +19,10 @@ _STRUCTURE += ("CHECKSUM", "DATASUM", "TFORM", "TTYPE", "TUNIT", "TDIM", "TNULL"
 _STRUCTURE += ("COMMENT", "HISTORY", "TSCAL", "TZERO", "CONTINUE", "THEAP")
 
 
+class UnusableError(ValueError):
+    """An object that a sound file holds and that cannot be used."""
+
+
 @contextmanager
 def opened(path: Path) -> Iterator[fits.HDUList]:
     """Open a FITS file; it may be compressed.
@@ -26,7 +30,8 @@ def opened(path: Path) -> Iterator[fits.HDUList]:
     Raises
     ------
     DataError
-        When it is not FITS, is cut off, or its headers are damaged.
+        When it is not FITS, is cut off, or its headers are damaged; errors that astropy raises while data are
+        read inside the context are told so too.
     """
     check_file(path)
     if file_format(path) != "fits":
@@ -40,7 +45,7 @@ def opened(path: Path) -> Iterator[fits.HDUList]:
                     raise _truncated(path, cut)
                 yield hdus
         except (VerifyError, TypeError, ValueError, KeyError, IndexError) as error:
-            if isinstance(error, DataError):
+            if isinstance(error, UnusableError):
                 raise
             raise DataError(
                 f"{path} is damaged: {_line(error)}.", remedy="copy or download the file again."

@@ -17,7 +17,7 @@ from scizoo.data.records import RejectionLog
 from scizoo.errors import ConfigError, DataError
 from scizoo_astronomy.objects import Image
 from scizoo_astronomy.readers.entry import Entry, stem
-from scizoo_astronomy.readers.fits import cards, find_hdu, opened
+from scizoo_astronomy.readers.fits import UnusableError, cards, find_hdu, opened
 from scizoo_astronomy.readers.opening import file_format, reading
 
 _MASKS = ("MASK", "DQ", "BADPIX", "BPM")
@@ -29,7 +29,7 @@ IMAGE_SUFFIXES = (
 )
 
 
-class BrokenWcsError(ValueError):
+class BrokenWcsError(UnusableError):
     """World coordinates that cannot be used."""
 
 
@@ -77,7 +77,7 @@ def read_fits_image(path: Path, hdu: int | str | None = None, broken_wcs: str = 
     ------
     DataError
         When the file is damaged or holds no image.
-    ValueError
+    UnusableError
         When the image cannot be used: no finite pixel, broken world coordinates.
     """
     with opened(path) as hdus:
@@ -95,7 +95,7 @@ def read_fits_image(path: Path, hdu: int | str | None = None, broken_wcs: str = 
             what = (
                 "every pixel is NaN or infinite" if not np.isfinite(data).any() else "every pixel is masked"
             )
-            raise ValueError(f"HDU '{chosen.name or 'PRIMARY'}': {what}")
+            raise UnusableError(f"HDU '{chosen.name or 'PRIMARY'}': {what}")
         header = chosen.header
         told = cards(hdus[0].header, header)
         place = {"wcs": None, "pixel_scale": None, "ra": None, "dec": None}
@@ -104,7 +104,7 @@ def read_fits_image(path: Path, hdu: int | str | None = None, broken_wcs: str = 
             place |= read_wcs(header, data.shape[:2])
         except BrokenWcsError as error:
             if broken_wcs == "refuse":
-                raise ValueError(
+                raise UnusableError(
                     f"its world coordinates (WCS) are broken: {error}; correct the header, or use the image "
                     "without them: data.broken_wcs=ignore"
                 ) from error
@@ -131,7 +131,7 @@ def _channels_last(pixels: np.ndarray, name: str) -> np.ndarray:
     if pixels.ndim == 3 and pixels.shape[0] <= _CHANNELS:
         pixels = np.moveaxis(pixels, 0, -1)
     elif pixels.ndim != 2:
-        raise ValueError(f"HDU '{name}' has the shape {pixels.shape}: a cube or a spectrum, not an image")
+        raise UnusableError(f"HDU '{name}' has the shape {pixels.shape}: a cube or a spectrum, not an image")
     else:
         pixels = pixels[:, :, None]
     return np.ascontiguousarray(pixels, dtype=np.float32)
@@ -142,7 +142,7 @@ def _mask(hdus: fits.HDUList, chosen: fits.hdu.base.ExtensionHDU, shape: tuple[i
     for hdu in hdus:
         if hdu is not chosen and hdu.name.upper() in _MASKS and getattr(hdu, "is_image", False):
             if hdu.data is None or hdu.data.squeeze().shape != shape:
-                raise ValueError(f"HDU '{hdu.name}' is no mask of the image's shape {shape}")
+                raise UnusableError(f"HDU '{hdu.name}' is no mask of the image's shape {shape}")
             mask |= hdu.data.squeeze() != 0
     return mask
 
