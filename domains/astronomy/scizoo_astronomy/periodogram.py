@@ -73,13 +73,14 @@ def lomb_scargle(
     weight = _weights(error, len(time))
     centred = value - (weight * value).sum()
     variance = float((weight * centred**2).sum())
-    if variance <= 0 or not np.isfinite(variance):
+    if not np.isfinite(variance) or variance <= (1e-12 * float(np.abs(value).max())) ** 2:
         return None
     step = 1.0 / (span * samples_per_peak)
     count = int(
         np.clip(np.ceil(max(max_frequency, 2.0 / span) / step), samples_per_peak + 1, max_frequencies)
     )
-    size = 1 << int(np.ceil(np.log2(4 * count + 8)))
+    # Twice as fine where that costs little.
+    size = 1 << int(np.ceil(np.log2((8 if count < 60_000 else 4) * count + 8)))
     place = (time - time.min()) * step * size
     yc = _spread(place, weight * centred, size)[1 : count + 1]
     w = _spread(place, weight, size)

@@ -21,15 +21,15 @@ def content_key(value: Any) -> bytes:
     if isinstance(value, ImageSpectrum):
         return content_key(value.image) + content_key(value.spectrum)
     if isinstance(value, Image):
-        pixels = np.round(_standard(value.data.astype(np.float64), value.mask), 2)
+        pixels = _bins(_standard(value.data.astype(np.float64), value.mask), 100)
         # The pixels in order of brightness, and the sums of rows and columns: no turn changes either.
         sums = np.concatenate([pixels.sum(axis=(1, 2)), pixels.sum(axis=(0, 2))])
-        return _digest(np.sort(pixels, axis=None), np.sort(np.round(sums, 1)))
+        return _digest(np.sort(pixels, axis=None), np.sort(sums))
     if isinstance(value, LightCurve):
-        return _digest(np.round(value.time - value.time[0], 3), np.round(_levelled(value), 2))
+        return _digest(_bins(value.time - value.time[0], 1e3), _bins(_levelled(value), 100))
     if isinstance(value, Spectrum):
         good = ~value.mask
-        return _digest(np.round(value.wavelength[good], 1), np.round(_scaled(value.flux[good]), 2))
+        return _digest(_bins(value.wavelength[good], 10), _bins(_scaled(value.flux[good]), 100))
     if isinstance(value, CatalogRow):
         rounded = [f"{number:.6g}" for number in value.values]
         return hashlib.blake2b("|".join([*value.names, *rounded]).encode(), digest_size=8).digest()
@@ -50,17 +50,17 @@ def step_hashes(value: Any) -> np.ndarray:
     if isinstance(value, ImageSpectrum):
         value = value.spectrum
     if isinstance(value, LightCurve):
-        step, height = np.round(np.diff(value.time) * 1e4), _levelled(value)
+        step, height = _bins(np.diff(value.time), 1e4), _levelled(value)
     elif isinstance(value, Spectrum):
         good = ~value.mask
-        step, height = np.round(value.wavelength[good][1:] * 10), _scaled(value.flux[good])
+        step, height = _bins(value.wavelength[good][1:], 10), _scaled(value.flux[good])
     else:
         return np.empty(0, dtype=np.uint64)
     fine = isinstance(value, LightCurve) and value.is_magnitude
-    rise = np.round(np.diff(height) * (1e3 if fine else 1e2))
+    rise = _bins(np.diff(height), 1e3 if fine else 1e2)
     if len(rise) < _RUN:
         return np.empty(0, dtype=np.uint64)
-    keys = mix(mix(step.astype(np.int64).astype(np.uint64)) ^ rise.astype(np.int64).astype(np.uint64))
+    keys = mix(mix(step.astype(np.uint64)) ^ rise.astype(np.uint64))
     runs = keys[: len(keys) - _RUN + 1]
     for place in range(1, _RUN):
         runs = mix(runs ^ keys[place : len(keys) - _RUN + 1 + place])
@@ -112,6 +112,11 @@ def number(key: bytes) -> np.uint64:
     return np.uint64(int.from_bytes(hashlib.blake2b(key, digest_size=8).digest(), "big"))
 
 
+def _bins(values: np.ndarray, per_unit: float) -> np.ndarray:
+    """Return whole numbers; edges lie where numbers written with a few decimals never do."""
+    return np.floor(values * per_unit + 0.370137).astype(np.int64)
+
+
 def _levelled(curve: LightCurve) -> np.ndarray:
     if curve.is_magnitude:
         return curve.value - np.median(curve.value)
@@ -133,5 +138,5 @@ def _digest(*arrays: np.ndarray) -> bytes:
     digest = hashlib.blake2b(digest_size=8)
     for array in arrays:
         digest.update(str(array.shape).encode())
-        digest.update((np.ascontiguousarray(array) + 0.0).tobytes())  # -0 is 0
+        digest.update(np.ascontiguousarray(array).tobytes())
     return digest.digest()

@@ -85,6 +85,13 @@ def parse_unit(text: Any, column: str, key: str) -> UnitBase:
     )
 
 
+def factor_between(unit: UnitBase, other: UnitBase) -> float:
+    """Return what numbers in one unit are multiplied with to be in another."""
+    factor = float(unit.to(other))
+    power = float(f"1e{round(np.log10(factor))}")
+    return power if abs(factor / power - 1) < 1e-12 else factor  # powers of ten without float noise
+
+
 def no_unit(column: str, key: str, example: str) -> UnitError:
     """Return the error for a column whose unit nobody stated."""
     return UnitError(
@@ -117,7 +124,7 @@ def days(values: np.ndarray, unit: UnitBase, column: str, key: str) -> np.ndarra
     """
     if not unit.is_equivalent(u.day):
         raise _wrong(column, unit, "a time: d, s or yr", key)
-    return np.asarray(values, dtype=np.float64) * unit.to(u.day)
+    return np.asarray(values, dtype=np.float64) * factor_between(unit, u.day)
 
 
 def is_magnitude(unit: UnitBase) -> bool:
@@ -145,7 +152,7 @@ def brightness_unit(unit: UnitBase, column: str, key: str) -> tuple[float, str]:
     if isinstance(unit, u.function.FunctionUnitBase):
         raise _wrong(column, unit, "a magnitude or a flux", key)
     if unit.is_equivalent(u.nJy):
-        return float(f"{unit.to(u.nJy):.12g}"), "nJy"  # powers of ten without their float noise
+        return factor_between(unit, u.nJy), "nJy"
     if _is_flux(unit):
         return 1.0, unit.to_string() if unit != u.dimensionless_unscaled else ""
     raise _wrong(column, unit, "a magnitude or a flux: mag, nJy, electron / s, erg / (s cm2), relative", key)
@@ -172,7 +179,7 @@ def angstrom(values: np.ndarray, unit: UnitBase, column: str, key: str) -> np.nd
         raise _wrong(column, unit, "a wavelength, frequency or energy: Angstrom, nm, micron, Hz, eV", key)
     plain = np.asarray(values, dtype=np.float64)
     if unit.is_equivalent(u.AA):
-        return plain * float(f"{unit.to(u.AA):.15g}")  # powers of ten without their float noise
+        return plain * factor_between(unit, u.AA)
     return (plain * unit).to_value(u.AA, equivalencies=u.spectral())
 
 
@@ -203,7 +210,7 @@ def spectral_factor(
         raise _wrong(column, unit, "a linear flux, not a magnitude", key)
     per_wavelength = u.spectral_density(wavelength * u.AA)
     if unit.is_equivalent(FLUX_DENSITY):
-        return float(unit.to(FLUX_DENSITY)), FLUX_NAME
+        return factor_between(unit, FLUX_DENSITY), FLUX_NAME
     if unit.is_equivalent(u.Jy):
         return np.ones(len(wavelength)) * (1.0 * unit).to_value(FLUX_DENSITY, per_wavelength), FLUX_NAME
     if _is_flux(unit):

@@ -15,7 +15,7 @@ from scizoo.errors import ConfigError, DataError, did_you_mean
 from scizoo_astronomy.datasets.base import AstronomyDataset
 from scizoo_astronomy.objects import CatalogRow
 from scizoo_astronomy.readers.columns import Columns, read_columns
-from scizoo_astronomy.units import parse_unit
+from scizoo_astronomy.units import factor_between, parse_unit
 
 CATALOG_SUFFIXES = tuple(
     ending + packed
@@ -175,7 +175,7 @@ class CatalogFiles(AstronomyDataset):
                 f"{where} is in '{written}', which cannot be converted to '{wanted}'.",
                 remedy=f"correct data.units.{name}, or the file.",
             )
-        return cells * here.to(there)
+        return cells * factor_between(here, there)
 
 
 class Htru2(CatalogFiles):

@@ -91,8 +91,8 @@ def moment_features(image: Image) -> np.ndarray:
             (light > 0).mean(),
             radii[1] / size,
             5 * np.log10(radii[2] / radii[0]),
-            _asymmetry(light, 2),
-            _asymmetry(light, 1),
+            _asymmetry(light, 2, (cy, cx)),
+            _asymmetry(light, 1, (cy, cx)),
             np.abs(light - gaussian_filter(light, max(radii[1] / 4, 0.5))).sum() / total,
             gini,
             m20,
@@ -111,11 +111,12 @@ def moment_features(image: Image) -> np.ndarray:
     )
 
 
-def _asymmetry(light: np.ndarray, quarters: int) -> float:
-    side = max(light.shape)
-    square = np.zeros((side, side))
-    top, left = (side - light.shape[0]) // 2, (side - light.shape[1]) // 2
-    square[top : top + light.shape[0], left : left + light.shape[1]] = light
+def _asymmetry(light: np.ndarray, quarters: int, centre: tuple[float, float]) -> float:
+    """Return half the light that changes place when the image is turned about its centroid, as a share."""
+    cy, cx = (int(np.rint(place)) for place in centre)
+    half = max(cy, light.shape[0] - 1 - cy, cx, light.shape[1] - 1 - cx)
+    square = np.zeros((2 * half + 1, 2 * half + 1))
+    square[half - cy : half - cy + light.shape[0], half - cx : half - cx + light.shape[1]] = light
     return float(np.abs(square - np.rot90(square, quarters)).sum() / (2 * light.sum()))
 
 

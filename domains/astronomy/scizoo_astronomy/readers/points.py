@@ -11,7 +11,7 @@ from astropy import units as u
 
 from scizoo.errors import ConfigError
 from scizoo_astronomy.readers.layouts import HEADERLESS
-from scizoo_astronomy.units import is_magnitude
+from scizoo_astronomy.units import factor_between, is_magnitude
 
 
 @dataclass
@@ -84,7 +84,7 @@ def error_factor(value: u.UnitBase, error: u.UnitBase, column: str) -> float:
         return 1.0
     if is_magnitude(value) or not error.is_equivalent(value):
         raise ValueError(f"column '{column}' is in {error}, the values are in {value}")
-    return float(error.to(value))
+    return factor_between(error, value)
 
 
 def ordered(
