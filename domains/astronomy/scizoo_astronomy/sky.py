@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from scizoo.data.records import Record
+from scizoo.data.splits import record_groups
 
 
 def position(record: Record) -> tuple[float, float]:
@@ -87,3 +88,27 @@ def joined(count: int, links: Iterable[tuple[int, int]]) -> np.ndarray:
     _, label = connected_components(graph, directed=False)
     first: dict[Any, int] = {}
     return np.array([first.setdefault(name, row) for row, name in enumerate(label.tolist())], dtype=np.int64)
+
+
+def object_groups(records: Sequence[Record], radius: float) -> np.ndarray:
+    """Name the object of each record: by its group, its place on the sky, and its input.
+
+    Parameters
+    ----------
+    records : sequence of Record
+    radius : float
+        Arcseconds; 0 does not look at positions.
+
+    Returns
+    -------
+    ndarray of str objects, shape (records,)
+    """
+    links: list[tuple[int, int]] = []
+    for keys in (record_groups(records), np.array([repr(record.input) for record in records], dtype=object)):
+        first: dict[Any, int] = {}
+        links += [(first.setdefault(key, row), row) for row, key in enumerate(keys)]
+    if radius > 0:
+        links += [(i, j) for i, j, _ in within(positions(records), radius)]
+    label = joined(len(records), links)
+    names = record_groups(records)
+    return np.array([names[row] for row in label], dtype=object)

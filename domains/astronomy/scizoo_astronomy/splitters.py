@@ -19,10 +19,9 @@ from scizoo.data.splits import (
     divide_groups,
     make_split,
     parse_fractions,
-    record_groups,
 )
 from scizoo.errors import ConfigError, DataError
-from scizoo_astronomy.sky import cells, joined, positions, within
+from scizoo_astronomy.sky import cells, object_groups, positions
 
 
 class ObjectSplitter(Splitter):
@@ -71,30 +70,6 @@ class ObjectSplitter(Splitter):
         return replace(
             split, method=f"by object: {len(set(groups)):,} of {len(records):,} records; none is in two parts"
         )
-
-
-def object_groups(records: Sequence[Record], radius: float) -> np.ndarray:
-    """Name the object of each record: by its group, its place on the sky, and its input.
-
-    Parameters
-    ----------
-    records : sequence of Record
-    radius : float
-        Arcseconds; 0 does not look at positions.
-
-    Returns
-    -------
-    ndarray of str objects, shape (records,)
-    """
-    links: list[tuple[int, int]] = []
-    for keys in (record_groups(records), np.array([repr(record.input) for record in records], dtype=object)):
-        first: dict[Any, int] = {}
-        links += [(first.setdefault(key, row), row) for row, key in enumerate(keys)]
-    if radius > 0:
-        links += [(i, j) for i, j, _ in within(positions(records), radius)]
-    label = joined(len(records), links)
-    names = record_groups(records)
-    return np.array([names[row] for row in label], dtype=object)
 
 
 class SkySplitter(Splitter):
@@ -267,8 +242,9 @@ class MagnitudeSplitter(Splitter):
 class StratifiedFolds(Splitter):
     """One fold of a stratified cross-validation, for sets without an official split.
 
-    Objects (see :func:`object_groups`) are dealt to folds class by class. A class with fewer objects than
-    folds is in the test part of some folds only; one with a single object is always in train.
+    Objects (see :func:`~scizoo_astronomy.sky.object_groups`) are dealt to folds class by class. A class with
+    fewer objects than folds is in the test part of some folds only; one with a single object is always in
+    train.
 
     Parameters
     ----------
