@@ -115,6 +115,19 @@ def test_a_class_that_changes_within_an_object_is_refused(tmp_path):
     assert "changes within the object" in data.rejections.rejected[0].reason
 
 
+def test_the_id_column_tells_objects_apart(tmp_path):
+    path = tmp_path / "long.csv"
+    path.write_text("star,mjd,mag,kind\n01,1,5,X\n01,2,6,X\n02,1,5,Y\n02,2,6,Y\n", encoding="utf-8")
+    records = list(LightCurveFiles(path, id="star", target="kind"))
+    assert [(r.id, r.target, dict(r.meta)) for r in records] == [("01", "X", {}), ("02", "Y", {})]
+    (tmp_path / "s.csv").write_text(
+        "galaxy,wavelength,flux\n" + "".join(f"g{n // 5},{4000 + n % 5},{n}\n" for n in range(10)),
+        encoding="utf-8",
+    )
+    units = {"wavelength": "Angstrom", "flux": "ct"}
+    assert [r.id for r in SpectrumFiles(tmp_path / "s.csv", id="galaxy", units=units)] == ["g0", "g1"]
+
+
 def test_points_left_out_are_counted(tmp_path, caplog):
     (tmp_path / "s.csv").write_text("mjd,mag,band\n1,5,g\n2,6,g\n3,nan,g\n4,7,r\n", encoding="utf-8")
     data = LightCurveFiles(tmp_path / "s.csv", bands=["g"])

@@ -57,6 +57,7 @@ class LightCurveFiles(ObjectFiles):
             "units": dict(units or {}),
             "names": None if names is None else list(names),
             "hdu": hdu,
+            "id": self.id,
             "bands": None if bands is None else list(bands),
             "sort": sort,
             "duplicates": duplicates,

@@ -46,6 +46,7 @@ class SpectrumFiles(ObjectFiles):
             "units": dict(units or {}),
             "names": None if names is None else list(names),
             "hdu": hdu,
+            "id": self.id,
             "medium": medium,
             "to_vacuum": to_vacuum,
         }

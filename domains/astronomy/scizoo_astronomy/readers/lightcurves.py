@@ -52,7 +52,8 @@ def read_light_curves(
     if file_format(path) == "tar":
         yield from _archive(path, log, options)
         return
-    text = [*_IDS, *([options.columns["id"]] if options.columns and options.columns.get("id") else [])]
+    named = [(options.columns or {}).get("id"), options.id]
+    text = [*_IDS, *(name for name in named if name)]
     table = read_columns(path, log, hdu=options.hdu, names=options.names, text=text)
     yield from table_light_curves(table, log, options)
 
@@ -85,7 +86,10 @@ def table_light_curves(
     table: Columns, log: RejectionLog, options: LightCurveOptions
 ) -> Iterator[Entry[LightCurve]]:
     """Read the light curves of a table: all rows one object, rows grouped by an id, or a row an object."""
-    found = find_columns(table, options.layout, options.columns, options.units)
+    columns = dict(options.columns or {})
+    if options.id in table.data and columns.get("id") is None:
+        columns["id"] = str(options.id)
+    found = find_columns(table, options.layout, columns, options.units)
     _check_units(table, found)
     nested = table.data[found.columns["time"]]
     if nested.dtype == object or nested.ndim > 1:
@@ -109,6 +113,8 @@ def table_light_curves(
         except ValueError as error:
             log.reject(source, id, str(error))
             continue
+        if options.id == found.columns.get("id") is not None:
+            fields[str(options.id)] = id
         yield Entry(id, curve, fields, table.header, source)
 
 

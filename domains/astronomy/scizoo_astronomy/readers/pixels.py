@@ -29,6 +29,8 @@ class SpectrumOptions:
         Names of the columns, for text without a header line.
     hdu : int or str, optional
         Of FITS.
+    id : str, optional
+        The column that tells objects apart, in tables that have it; ``columns`` demands it.
     medium : {"vacuum", "air"}
         What wavelengths are measured in where the file does not say it.
     to_vacuum : bool
@@ -39,6 +41,7 @@ class SpectrumOptions:
     units: Mapping[str, str] | None = None
     names: Sequence[str] | None = None
     hdu: int | str | None = None
+    id: str | None = None
     medium: str = "vacuum"
     to_vacuum: bool = True
 

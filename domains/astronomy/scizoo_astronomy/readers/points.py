@@ -30,6 +30,8 @@ class LightCurveOptions:
         Names of the columns, for text without a header line.
     hdu : int or str, optional
         Of FITS.
+    id : str, optional
+        The column that tells objects apart, in tables that have it; ``columns`` demands it.
     bands : sequence of str, optional
         Only these are read.
     sort : bool
@@ -49,6 +51,7 @@ class LightCurveOptions:
     units: Mapping[str, str] | None = None
     names: Sequence[str] | None = None
     hdu: int | str | None = None
+    id: str | None = None
     bands: Sequence[str] | None = None
     sort: bool = False
     duplicates: str = "refuse"

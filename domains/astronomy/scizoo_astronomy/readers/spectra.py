@@ -88,10 +88,9 @@ def read_spectra(
             if number in hdus and not hasattr(hdus[number], "columns"):
                 yield from read_wcs_spectra(hdus, path, log, options)
                 return
-    text = (options.columns or {}).get("id")
-    table = read_columns(
-        path, log, hdu=options.hdu, names=options.names, text=[*_NAMES["id"], *([text] if text else [])]
-    )
+    named = [(options.columns or {}).get("id"), options.id]
+    text = [*_NAMES["id"], *(name for name in named if name)]
+    table = read_columns(path, log, hdu=options.hdu, names=options.names, text=text)
     yield from table_spectra(table, log, options)
 
 
@@ -122,7 +121,10 @@ def table_spectra(table: Columns, log: RejectionLog, options: SpectrumOptions) -
         except ValueError as error:
             log.reject(source, id, str(error))
             continue
-        yield Entry(id, value, _fields(table, found, rows), table.header, source)
+        fields = _fields(table, found, rows)
+        if options.id == found.get("id") is not None:
+            fields[str(options.id)] = id
+        yield Entry(id, value, fields, table.header, source)
 
 
 def _find(table: Columns, options: SpectrumOptions) -> dict[str, str]:
@@ -130,6 +132,8 @@ def _find(table: Columns, options: SpectrumOptions) -> dict[str, str]:
     found: dict[str, str] = {}
     for role in ROLES:
         named = (options.columns or {}).get(role)
+        if role == "id" and named is None and options.id in table.data:
+            named = options.id
         if named is not None:
             if named not in table.data:
                 raise DataError(
