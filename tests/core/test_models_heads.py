@@ -268,3 +268,28 @@ def test_weights_are_read_whole_or_in_shards(tmp_path):
         read_weights(tmp_path)
     with pytest.raises(CheckpointError, match="holds no"):
         read_weights(tmp_path / "nowhere")
+
+
+class NamedClasses(ClassificationHead):
+    """A head that knows its classes by name."""
+
+    def __init__(self, hidden_size: int, outputs: int, *, classes: list[str]):
+        super().__init__(hidden_size, outputs)
+        self.classes = classes
+
+
+def test_a_head_that_takes_classes_gets_their_names(monkeypatch: pytest.MonkeyPatch) -> None:
+    from scizoo.data.targets import ClassTarget
+    from scizoo.models import heads
+    from scizoo.models.transformers_backbone import TransformersBackbone
+    from scizoo.training.build import build_head
+
+    monkeypatch.setattr(NamedClasses, "__module__", heads.__name__)
+    monkeypatch.setattr(heads, "NamedClasses", NamedClasses, raising=False)
+    sizes = {"hidden_size": 8, "num_hidden_layers": 1, "num_attention_heads": 1, "intermediate_size": 8}
+    backbone = TransformersBackbone.from_config("bert", sizes, vocab_size=8)
+    target = ClassTarget(["late", "early"])
+    head = build_head({"head": {"_target_": "scizoo.models.heads.NamedClasses"}}, backbone, target)
+    assert head.classes == ["late", "early"]
+    plain = build_head({"head": {"_target_": "scizoo.models.heads.ClassificationHead"}}, backbone, target)
+    assert plain.outputs == 2

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -159,7 +160,7 @@ def build_head(cfg: Mapping[str, Any], backbone: Backbone, target: TargetEncoder
     backbone : Backbone
         Gives the width of the states.
     target : TargetEncoder
-        Gives the number of classes, labels or values.
+        Gives the number of classes, labels or values, and to a head that takes ``classes`` their names.
 
     Raises
     ------
@@ -169,8 +170,13 @@ def build_head(cfg: Mapping[str, Any], backbone: Backbone, target: TargetEncoder
     if not cfg.get("head"):
         raise ConfigError("head is not given.", expected="a head with _target_")
     kind = get_class(str(cfg["head"].get("_target_")), key="head._target_")
-    fitted = kind.fitted(cfg["head"], backbone) if callable(getattr(kind, "fitted", None)) else {}
-    head = instantiate(cfg["head"], hidden_size=backbone.hidden_size, outputs=target.outputs, **fitted)
+    sizes: dict[str, Any] = {"hidden_size": backbone.hidden_size, "outputs": target.outputs}
+    if callable(getattr(kind, "fitted", None)):
+        sizes |= kind.fitted(cfg["head"], backbone)
+    if "classes" in inspect.signature(kind).parameters and cfg["head"].get("classes") is None:
+        # A head that knows its classes by name gets them in the order of the outputs.
+        sizes["classes"] = list(getattr(target, "classes", ()))
+    head = instantiate(cfg["head"], **sizes)
     if not isinstance(head, Head) or head.kind != target.kind:
         raise ConfigError(
             f"head: {cfg['head'].get('_target_')} does not fit a {target.kind} task.",

@@ -1,0 +1,1 @@
+"""Features of the classical baselines: light curves, spectra, images and catalogue rows as numbers."""
