@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 
 from scizoo.data.records import RejectionLog
-from scizoo.errors import ConfigError
 from scizoo_chemistry.readers.entry import Entry
 from scizoo_chemistry.readers.opening import lines
 
@@ -51,19 +50,9 @@ def read_xyz(path: Path, log: RejectionLog) -> Iterator[Entry]:
     path : Path
     log : RejectionLog
         Where frames that cannot be read are told.
-
-    Raises
-    ------
-    ConfigError
-        When ase is not installed.
     """
-    try:
-        import ase.io
-    except ImportError as error:
-        raise ConfigError(
-            f"{path} is XYZ, and ase, which reads it, is not installed.",
-            remedy="pip install 'scizoo-chemistry[3d]'",
-        ) from error
+    import ase.io  # some 100 modules: only for those who read XYZ
+
     for number, stated, comment, atoms in frames(path):
         source, name = f"{path.name}, frame {number}", f"{path.name}:{number}"
         if len(atoms) != stated:
