@@ -57,6 +57,10 @@ class MoleculeSimilarity:
         names = ("threshold", "radius", "bits", "sketch_scale")
         return {name: getattr(self, name) for name in names}
 
+    def sketch_settings(self) -> dict[str, Any]:
+        """Return the settings that a sketch depends on."""
+        return {"sketch_scale": self.sketch_scale}
+
     def exact_duplicates(
         self, records_a: Sequence[Record], records_b: Sequence[Record]
     ) -> list[tuple[int, int]]:

@@ -86,7 +86,7 @@ def test_stereoisomers_are_near_duplicates():
 def test_it_is_what_the_audit_asks_for():
     similarity = MoleculeSimilarity()
     assert isinstance(similarity, Similarity)
-    assert similarity.settings() == {"threshold": 0.9, "radius": 2, "bits": 2048}
+    assert similarity.settings() == {"threshold": 0.9, "radius": 2, "bits": 2048, "sketch_scale": 1}
     with pytest.raises(ConfigError, match="threshold"):
         MoleculeSimilarity(threshold=1.5)
     with pytest.raises(DataError, match="no_molecule"):
