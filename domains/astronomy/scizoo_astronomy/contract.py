@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from scizoo.testing import BadFile, Examples
-from scizoo_astronomy.objects import CatalogRow, Image, LightCurve, Spectrum
+from scizoo_astronomy.objects import CatalogRow, Image, ImageSpectrum, LightCurve, Spectrum
 
 _COUNT = 40
 
@@ -131,14 +131,29 @@ def _unlabelled_images(folder: Path) -> Sequence[str]:
     return [f"data.path={_pictures(folder)}"]
 
 
+def _pairs(folder: Path) -> Sequence[str]:
+    rows = ["id,image,spectrum"]
+    for number, image in enumerate(_images()[:6]):
+        np.savez(folder / f"image{number}.npz", images=image[None].astype(np.float32))
+        _, wavelength, flux = _spectrum(number)
+        lines = ["wavelength,flux,ivar", *(f"{w:.2f},{f:.4f},100" for w, f in zip(wavelength, flux))]
+        (folder / f"galaxy{number}.csv").write_text("\n".join(lines) + "\n", encoding="utf-8")
+        rows.append(f"pair{number},image{number}.npz,galaxy{number}.csv")
+    (folder / "pairs.csv").write_text("\n".join(rows) + "\n", encoding="utf-8")
+    reading = "data.reading={units:{wavelength:Angstrom,flux:relative}}"
+    return [f"data.path={folder}/pairs.csv", reading, "+data.id=id"]
+
+
 def _inputs() -> dict[str, list[Any]]:
     curves = [LightCurve(*_curve(number), "V") for number in range(4)]
     spectra = [Spectrum(*_spectrum(number)[1:], np.full(400, 100.0)) for number in range(4)]
+    images = [Image(image) for image in _images()[:4]]
     rows = [CatalogRow([number, number**2, 1.0 / (1 + number)], ("a", "b", "c")) for number in range(6)]
     return {
         "astronomy/lightcurve": curves,
         "astronomy/spectrum": spectra,
-        "astronomy/image": [Image(image) for image in _images()[:4]],
+        "astronomy/image": images,
+        "astronomy/pair": [ImageSpectrum(*pair) for pair in zip(images, spectra)],
         "astronomy/table": rows,
     }
 
@@ -157,6 +172,7 @@ EXAMPLES = Examples(
         "astronomy/fr-deep": _fr_deep,
         "astronomy/htru2": _htru2,
         "astronomy/image-tiny": _unlabelled_images,
+        "astronomy/pair-tiny": _pairs,
     },
     bad_files=(
         BadFile(_CURVES, "empty.csv", b"", ("empty",)),
@@ -178,6 +194,11 @@ EXAMPLES = Examples(
     ),
     model=("tokenizer=astronomy/lightcurve", "backbone=continuous-tiny"),
     settings={
+        "astronomy/pair-tiny": (
+            "head.architecture=test_convnext",
+            "tokenizer.image.size=32",
+            "tokenizer.spectrum.patches=32",
+        ),
         "astronomy/variables": _FEW,
         "astronomy/rrlyrae": ("data.max_per_class=20", "data.points=[30,40]"),
         "astronomy/lightcurve-tiny": (

@@ -7,10 +7,13 @@ import pytest
 import torch
 from scipy import stats
 
-from scizoo.errors import ConfigError
+from scizoo.errors import ConfigError, DataError
 from scizoo.models.backbones import Hidden
+from scizoo_astronomy.alignment import ImageSpectrumAlignment, dealt_pixels
 from scizoo_astronomy.heads import HierarchicalHead, MixtureDensityHead
+from scizoo_astronomy.objects import Image, ImageSpectrum, Spectrum
 from scizoo_astronomy.taxonomy import ClassTree
+from scizoo_astronomy.tokenizers.pair import PairTokenizer
 
 TREE = {"pulsating": {"Cepheid": ["F", "1O"], "RR Lyrae": ["RRab", "RRc"]}, "eclipsing": ["EA", "EB"]}
 CLASSES = ["1O", "EA", "EB", "F", "RRab", "RRc"]
@@ -118,3 +121,38 @@ def test_a_mixture_learns_two_peaks_where_a_mean_would_lie_between() -> None:
     assert float(predicted["variance"].detach()[0, 0]) == pytest.approx(1.0, abs=0.2)
     missing = {"target": torch.full((64, 1), torch.nan)}
     assert float(head.loss(outputs, missing)) == 0.0
+
+
+def test_images_dealt_out_over_patches_come_back_whole() -> None:
+    draw = np.random.default_rng(0)
+    wavelength = np.linspace(4000, 9000, 300)
+    pairs = [
+        ImageSpectrum(Image(draw.normal(size=(20, 20))), Spectrum(wavelength, draw.uniform(1, 2, 300)))
+        for _ in range(3)
+    ]
+    tokenizer = PairTokenizer({"patches": 20, "patch": 8}, {"size": 16})
+    encoded = tokenizer.encode(pairs)
+    assert encoded["values"].lengths.tolist() == [20, 20, 20]  # the patches beyond the spectrum are kept
+    batch = {"pixels": torch.from_numpy(encoded["pixels"].values.reshape(3, 20, -1))}
+    whole = tokenizer.image.encode([pair.image for pair in pairs])["pixel_values"].values
+    np.testing.assert_array_equal(dealt_pixels(batch, 1, 16).numpy(), whole)
+    with pytest.raises(DataError, match="pieces of the images are missing"):
+        dealt_pixels({"pixels": batch["pixels"][:, :10]}, 1, 16)
+    with pytest.raises(DataError, match="no pair"):
+        tokenizer.encode([pairs[0].image])
+
+
+def test_alignment_is_the_loss_of_finding_the_other_view() -> None:
+    objective = ImageSpectrumAlignment(16, 8, architecture="test_convnext", size=32, temperature=0.5)
+    again = ImageSpectrumAlignment(16, 8, **objective.settings())
+    again.load_state_dict(objective.state_dict())
+    torch.manual_seed(0)
+    batch = {"values": torch.zeros(6, 4, 1), "pixels": torch.randn(6, 4, 256)}
+    given = again.prepare(batch)
+    outputs = again(states(), given)
+    apart = again(states(), batch)
+    scores = (apart["projection"] @ apart["image_projection"].T) / 0.5
+    expected = sum(torch.nn.functional.cross_entropy(s, torch.arange(6)) for s in (scores, scores.T)) / 2
+    torch.testing.assert_close(again.loss(outputs, given), expected, atol=1e-5, rtol=1e-4)
+    assert outputs["chance"].unique().tolist() == pytest.approx([1 / 6])
+    assert len(outputs["correct"]) == 12

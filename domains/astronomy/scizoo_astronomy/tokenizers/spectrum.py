@@ -51,6 +51,9 @@ class SpectrumTokenizer(ObjectTokenizer):
         Whether fluxes pass through ``asinh``, which keeps emission lines within bounds.
     max_weight : float
         Largest weight of a pixel.
+    every_patch : bool
+        Whether patches without any usable pixel are kept, marked in ``observed``: all spectra are then
+        equally long.
     """
 
     main_input: ClassVar[str] = "values"
@@ -65,6 +68,7 @@ class SpectrumTokenizer(ObjectTokenizer):
         frame: str = "observed",
         compress: bool = True,
         max_weight: float = 10.0,
+        every_patch: bool = False,
     ):
         check_positive(low=low, patch=patch, patches=patches, max_weight=max_weight)
         if not low < high:
@@ -74,6 +78,7 @@ class SpectrumTokenizer(ObjectTokenizer):
         self.weighting = check_choice("weighting", weighting, WEIGHTINGS)
         self.frame = check_choice("frame", frame, FRAMES)
         self.compress, self.max_weight = bool(compress), float(max_weight)
+        self.every_patch = bool(every_patch)
         self._edges = log_grid(self.low, self.high, self.patch * self.patches)
 
     @property
@@ -88,7 +93,7 @@ class SpectrumTokenizer(ObjectTokenizer):
     def settings(self) -> dict[str, Any]:
         """Return the plain settings of this tokenizer."""
         names = ("low", "high", "patch", "patches", "weighting", "frame", "compress", "max_weight")
-        return {name: getattr(self, name) for name in names}
+        return {name: getattr(self, name) for name in (*names, "every_patch")}
 
     def encode(self, inputs: Sequence[Any]) -> dict[str, Ragged]:
         """Encode spectra.
@@ -121,7 +126,7 @@ class SpectrumTokenizer(ObjectTokenizer):
             flux = np.arcsinh(flux)
         shape = (len(spectra), self.patches, self.patch)
         flux, weight = flux.reshape(shape), weight.reshape(shape)
-        shown = (weight > 0).any(axis=2)
+        shown = (weight > 0).any(axis=2) | self.every_patch
         rows, places = np.nonzero(shown)
         known = weight[rows, places] > 0
         last = contrast[rows, None]
