@@ -384,6 +384,13 @@ def test_the_verdict_says_lower_and_counts_training_windows():
     assert "the words beats the net" in lost.sentence and lost.outcome == "baseline"
 
 
+def test_a_naive_method_that_beats_the_baselines_is_the_rival():
+    models = [judged("net", "pretrained", 0.0), judged("words", "baseline", 0.6)]
+    for bias, rival in ((0.2, "naive"), (2.0, "words")):
+        found = comparisons([*models, judged("naive", "floor", bias)], "mase", QUICK)
+        assert [one.second.key for one in found] == [rival]
+
+
 def test_worst_mistakes_are_the_largest_in_scaled_units():
     one = forecasts()
     said = one.quantiles.copy()

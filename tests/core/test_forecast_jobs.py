@@ -314,7 +314,7 @@ def test_compare_judges_forecasts_by_windows_and_runs_zero_shot_once(toy: Path, 
     assert floor["relative"]["value"] == pytest.approx(1.0)
     tuned = {one["name"]: one for one in report["tuning"]["contenders"]}
     assert len(tuned["waves zero-shot"]["trials"]) == 1
-    assert {one["role"] for one in report["comparisons"]} == {"scratch", "baseline"}
+    assert {one["role"] for one in report["comparisons"]} == {"scratch", "floor"}, "the best on validation"
     costs = {one["name"]: one for one in report["cost"]}
     assert costs["waves zero-shot"]["trained_parameters"] == 0 and costs["waves zero-shot"]["steps"] == 0
     # What is done is found again, in several processes too; the zero-shot cell was computed once.

@@ -231,15 +231,17 @@ def comparisons(judged: Sequence[Judged], metric: str, settings: Settings) -> li
     Where none is pre-trained, the new network is compared with the best baseline.
 
     Seeds are paired, since contenders with one seed saw the same labels, and groups of test records are
-    drawn for both at once. The best baseline is chosen on validation.
+    drawn for both at once. The best baseline is chosen on validation; of forecasts the floor is among them.
     """
     made: list[tuple[int | None, Judged, Judged, PairedResult, bool]] = []
     role = "pretrained" if any(one.role == "pretrained" for one in judged) else "scratch"
     for labels in sorted({one.labels for one in judged}, key=lambda labels: labels or 0):
         here = [one for one in judged if one.labels == labels]
         best = chosen(here, metric, role)
-        # The floor stands in where a task has no baseline of its field.
-        rivals = [chosen(here, metric, "baseline") or chosen(here, metric, "floor")]
+        if here[0].test[0].kind == "forecast":  # the naive method is a rival in earnest, and often the best
+            rivals = [chosen(here, metric, "baseline", "floor")]
+        else:  # the floor stands in where a task has no baseline of its field
+            rivals = [chosen(here, metric, "baseline") or chosen(here, metric, "floor")]
         rivals += [chosen(here, metric, "scratch")] if role == "pretrained" else []
         for first in here:
             for second in rivals:
