@@ -18,6 +18,7 @@ from dataclasses import fields
 from pathlib import Path
 
 import yaml
+from omegaconf import OmegaConf
 
 from scizoo import plugins
 from scizoo.checkpoints.card import Figure
@@ -41,11 +42,13 @@ def main() -> int:
     parser.add_argument(
         "--results", type=Path, nargs="*", default=[], help="runs that measured the checkpoint"
     )
-    parser.add_argument("overrides", nargs="*", help="key=value for the pre-training")
+    parser.add_argument(
+        "overrides", nargs="*", help="key=value for the pre-training, or data.path=... of a finished one"
+    )
     options = parser.parse_args()
     run = options.run or pretrain(options.name, options.overrides)
     destination = shipped_folder(options.name)
-    write(run, destination, options.results)
+    write(run, destination, options.results, options.overrides)
     size = sum(item.stat().st_size for item in destination.rglob("*") if item.is_file())
     print(verify(destination))
     print(f"{destination}: {size / 1e6:.2f} MB")
@@ -71,11 +74,15 @@ def shipped_folder(name: str) -> Path:
     return package / face.checkpoints[short]
 
 
-def write(run: Path, destination: Path, results: list[Path]) -> None:
+def write(run: Path, destination: Path, results: list[Path], overrides: list[str]) -> None:
     """Write the checkpoint of a run with the figures of others into the package."""
     source = load_checkpoint(run / "checkpoint")
     manifest = source.manifest
-    dataset = open_dataset(manifest.config)
+    # A checkpoint does not keep where on this machine its corpus lay.
+    config = to_plain(OmegaConf.merge(manifest.config, OmegaConf.from_dotlist(overrides)))
+    dataset = open_dataset(config)
+    if dataset.fingerprint() != manifest.data.get("fingerprint"):
+        raise SystemExit(f"{dataset.name} is not what {run} was trained on; name it by data.path=...")
     # A run older than the recipe's audit has no sketch yet.
     audit = manifest.config.get("audit") or to_plain(compose("pretrain", manifest.name)).get("audit")
     sketch = read_sketch(source.path, manifest.sketch) or sketch_corpus(audit, dataset)

@@ -23,6 +23,7 @@ DOMAIN = Domain(
         "M4 CSV",
         "ETT CSV",
     ),
+    checkpoints={"forecast-tiny": "checkpoints/forecast-tiny"},
     picture="scizoo_timeseries.picture.draw",
     requires=("statsforecast", "utilsforecast", "statsmodels"),
 )
