@@ -14,7 +14,7 @@ import csv
 import json
 import subprocess
 import sys
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 
 import yaml
@@ -23,6 +23,7 @@ from omegaconf import OmegaConf
 from scizoo import plugins
 from scizoo.checkpoints.card import Figure
 from scizoo.checkpoints.format import load_checkpoint, save_checkpoint, verify
+from scizoo.checkpoints.manifest import portable
 from scizoo.checkpoints.sketch import read_sketch
 from scizoo.config import compose, to_plain
 from scizoo.data.task import open_dataset
@@ -86,7 +87,8 @@ def write(run: Path, destination: Path, results: list[Path], overrides: list[str
     # A run older than the recipe's audit has no sketch yet.
     audit = manifest.config.get("audit") or to_plain(compose("pretrain", manifest.name)).get("audit")
     sketch = read_sketch(source.path, manifest.sketch) or sketch_corpus(audit, dataset)
-    measured = [figure for folder in [run, *results] for figure in read_figures(folder)]
+    measured = [replace(figure, data=portable(dataset.name)) for figure in read_figures(run)]
+    measured += [figure for folder in results for figure in read_figures(folder)]
     save_checkpoint(
         destination,
         backbone=source.backbone,

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from scizoo.checkpoints.card import Figure, TrainingData
 from scizoo.checkpoints.format import save_checkpoint
+from scizoo.checkpoints.manifest import portable
 from scizoo.config import to_plain
 from scizoo.data.records import Dataset, write_rejected
 from scizoo.data.task import open_dataset
@@ -134,7 +135,7 @@ def pretraining_figures(
         Figure(
             metric=name,
             value=value,
-            data=dataset.name,
+            data=portable(dataset.name),
             split=f"{trained.split.method}; validation part",
             seeds=(seed,),
             records=len(trained.split.validation),
@@ -147,5 +148,8 @@ def pretraining_figures(
 def training_data(dataset: Dataset, records: int) -> TrainingData:
     """Describe a dataset for the card."""
     return TrainingData(
-        name=dataset.name, licence=dataset.licence.name, citation=dataset.citation, records=records
+        name=portable(dataset.name),
+        licence=dataset.licence.name,
+        citation=dataset.citation,
+        records=records,
     )

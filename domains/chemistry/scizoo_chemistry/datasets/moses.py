@@ -86,7 +86,7 @@ class MosesCorpus(MoleculeDataset):
     @property
     def name(self) -> str:
         """What is read."""
-        return f"MOSES {self.part}" if self.path is None else str(self.path)
+        return f"MOSES {self.part}"
 
     def settings(self) -> dict[str, Any]:
         """Return the options that change the records."""
