@@ -131,7 +131,8 @@ def read_figures(run: Path) -> list[Figure]:
 def compared_figures(run: Path) -> list[Figure]:
     """Give the main metric of the pre-trained rows of a comparison, beside scratch and the best baseline.
 
-    The best baseline is the one that is best on test, the strictest choice against the model.
+    Of several label budgets the largest is taken; the domain's page shows the learning curve. The best
+    baseline is the one that is best on test, the strictest choice against the model.
     """
     report = json.loads((run / "report.json").read_text(encoding="utf-8"))
     config = yaml.safe_load((run / "config.yaml").read_text(encoding="utf-8"))
@@ -141,7 +142,8 @@ def compared_figures(run: Path) -> list[Figure]:
     path = config["data"].get("path")
     data = f"{config['task']['name']}: {Path(path).name}" if path else str(config["task"]["name"])
     figures = []
-    for row in (row for row in rows if row["role"] == "pretrained"):
+    most = max((row["labels"] for row in rows), key=int)
+    for row in (row for row in rows if row["role"] == "pretrained" and row["labels"] == most):
         same = [other for other in rows if other["labels"] == row["labels"]]
         scratch = next((other for other in same if other["role"] == "scratch"), None)
         rivals = [other for other in same if other["role"] == "baseline"]

@@ -58,7 +58,7 @@ class EncodedDataset:
         self._cls_id: int | None = getattr(tokenizer, "cls_id", None)
         self._sep_id: int | None = getattr(tokenizer, "sep_id", None)
         self._pad_id: int = getattr(tokenizer, "pad_id", 0)
-        self._whole: bool = tokenizer.whole
+        self._whole: bool = getattr(tokenizer, "whole", False)
         for wanted, has, name in (
             (context.add_cls, self._cls_id, "add_cls"),
             (context.add_sep, self._sep_id, "add_sep"),

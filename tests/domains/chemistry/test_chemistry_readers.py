@@ -9,7 +9,7 @@ from rdkit import Chem
 from rdkit.Chem import AllChem
 
 from scizoo.data.records import RejectionLog, check_unique_ids
-from scizoo.errors import ConfigError, DataError
+from scizoo.errors import DataError
 from scizoo_chemistry.datasets.files import MoleculeFiles
 from scizoo_chemistry.molecules import Structure, parse_inchi, parse_smiles, smiles_of, to_mol
 from scizoo_chemistry.rdkit_log import listening, reason_of
@@ -378,12 +378,6 @@ def test_a_property_that_a_record_lacks(put):
     data = MoleculeFiles(path, target="logP", max_rejected=0.5)
     assert [record.target for record in data] == ["1"]
     assert data.rejections.rejected[0].reason == "has no 'logP': did you mean 'logp'?"
-
-
-def test_xyz_without_ase_says_what_to_install(put, monkeypatch):
-    monkeypatch.setitem(__import__("sys").modules, "ase.io", None)
-    with pytest.raises(ConfigError, match=r"scizoo-chemistry\[3d\]"):
-        list(MoleculeFiles(put("a.xyz", XYZ)))
 
 
 def test_read_sdf_needs_no_suffix_to_refuse_a_header(put):
