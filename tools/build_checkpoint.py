@@ -154,7 +154,7 @@ def compared_figures(run: Path) -> list[Figure]:
                 value=float(row["value"]),
                 interval=bounds(row),
                 level=float(row["level"]),
-                data=f"{data}, {int(row['labels']):,} labels",
+                data=f"{data}, {int(row['labels']):,} labels, {row['contender'].partition(' ')[2]}",
                 split=f"{report['data']['split']}; test part",
                 seeds=tuple(config["seeds"]),
                 records=int(row["records"]),
