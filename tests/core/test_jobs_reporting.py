@@ -295,3 +295,12 @@ def test_values_that_are_not_finite_become_null(report):
     row = report.build()["table"]["rows"][0]
     assert row["scores"]["mcc"]["value"] is None and row["scores"]["mcc"]["reason"]
     assert not any(isinstance(value, float) and math.isnan(value) for value in row["scores"]["mcc"].values())
+
+
+def test_a_picture_is_given_values_as_a_person_says_them():
+    from scizoo.jobs.facts import as_said
+
+    assert as_said([-9.492643144175023]) == -9.493
+    assert as_said([1.0, 0.123456]) == "1.0, 0.1235"
+    assert as_said("Firmicutes") == "Firmicutes"
+    assert as_said({"median": [1.23456]}) == {"median": [1.23456]}

@@ -80,9 +80,19 @@ def draw_pictures(domain: Domain | None, shown: Iterable[tuple[dict[str, Any], R
     draw = get_class(domain.picture, key=f"the picture of {domain.name}")
     for entry, record, prediction in shown:
         try:
-            entry["picture"] = picture(draw, record, prediction)
+            entry["picture"] = picture(draw, record, as_said(prediction))
         except Exception as error:  # a plugin's drawing may fail in any way
             log.warning("record '%s' could not be drawn: %s: %s", record.id, type(error).__name__, error)
+
+
+def as_said(prediction: Any) -> Any:
+    """Give a predicted value as a person would say it: rounded, and several of them in one line."""
+    if isinstance(prediction, float):
+        return float(f"{prediction:.4g}")
+    if isinstance(prediction, list | tuple):
+        values = [as_said(value) for value in prediction]
+        return values[0] if len(values) == 1 else ", ".join(map(str, values))
+    return prediction
 
 
 def picture(draw: Any, record: Record, prediction: Any) -> str:
