@@ -62,7 +62,7 @@ def section(one: Mapping[str, Any], report: Mapping[str, Any], command: str, fig
     said = [verdict.get("sentence"), verdict.get("versus_scratch")]
     facts = (
         f"{metric['title']} on {test['records']:,} test records in {test['groups']:,} groups, "
-        f"{len(seeds)} seeds, 95% intervals; {tried}."
+        f"{len(seeds)} seed{'' if len(seeds) == 1 else 's'}, 95% intervals; {tried}."
     )
     lines = [f"### {one['name']}", "", " ".join(filter(None, said)), "", table(report, metric), "", facts]
     if one.get("published"):
@@ -77,9 +77,11 @@ def table(report: Mapping[str, Any], metric: Mapping[str, Any]) -> str:
     rows = report["table"]["rows"]
     budgets = sorted({row["labels"] for row in rows})
     cells = {(row["name"], row["labels"]): row["scores"].get(metric["name"]) for row in rows}
-    head = ["", *(f"{labels:,} labels" for labels in budgets)]
+    forecast = report["task"]["kind"] == "forecast"
+    head = ["", *(f"{labels:,} {'training windows' if forecast else 'labels'}" for labels in budgets)]
     lines = [head, ["---"] * len(head)]
-    for name in dict.fromkeys(row["name"] for row in rows if row["role"] != "floor"):
+    # The floor of forecasts is the field's naive method; elsewhere it is a constant.
+    for name in dict.fromkeys(row["name"] for row in rows if forecast or row["role"] != "floor"):
         lines.append([name, *(interval(cells.get((name, labels))) for labels in budgets)])
     gains = {(c["first"], c["labels"]): c for c in report["verdict"]["comparisons"] if c["role"] == "scratch"}
     if len(budgets) > 1:
