@@ -82,10 +82,9 @@ def test_vectorised_form_equals_the_library_value_with_counts(name, kind):
     assert whole == pytest.approx(score(name, outputs).value, rel=1e-9)
 
 
-@pytest.mark.parametrize(("name", "kind"), CASES)
+# Of the relative errors a series counts once, however many records it has.
+@pytest.mark.parametrize(("name", "kind"), [case for case in CASES if not case[0].startswith("relative")])
 def test_counting_a_record_twice_is_like_having_it_twice(name, kind):
-    if name.startswith("relative"):
-        pytest.skip("a series counts once, however many records it has")
     outputs = outputs_of(kind)
     weights = np.ones(len(outputs))
     weights[:20] = 2
