@@ -22,6 +22,7 @@ METRICS: dict[str, tuple[str, ...]] = {
     "multilabel": ("auroc", "auprc", "macro_f1", "accuracy"),
     "regression": ("rmse", "mae", "r2", "spearman", "pearson"),
     "forecast": (),  # the quantile loss itself says how good they are, whatever the size of a series
+    "segmentation": ("mean_dice", "iou"),
     "tokens": ("mcc", "accuracy", "macro_f1"),
     "language": ("perplexity", "bits_per_token", "accuracy"),
     "reconstruction": ("rmse", "mae", "reference_rmse", "skill"),
@@ -172,9 +173,11 @@ def _pair(kind: str, outputs: Mapping[str, Tensor], batch: Mapping[str, Any]) ->
             known = known.flatten(1).all(1)
         return prediction[known], target[known]
     logits = outputs["logits"].detach().float()
+    if kind == "segmentation":
+        return logits.argmax(1), target
     if kind == "multilabel":
-        # torchmetrics leaves out what carries ignore_index: the missing labels.
-        known = torch.isfinite(target.float())
+        # torchmetrics leaves out what carries ignore_index: the missing labels, and those between 0 and 1.
+        known = (target == 0) | (target == 1)
         return logits.sigmoid(), torch.where(known, target.float(), -1.0).long()
     logits, target = logits.reshape(-1, logits.shape[-1]), target.reshape(-1).long()
     kept = target != -100
@@ -296,6 +299,45 @@ def _weighted_error(name: str) -> Callable[[int], Metric]:
     return build
 
 
+def _overlap(name: str) -> Callable[[int], Metric]:
+    """Overlap of each image and class in the plane of the model, as
+    :mod:`scizoo.evaluation.segmentations` has it; the first class is taken for the background.
+    """
+
+    def build(outputs: int) -> Metric:
+        from torchmetrics import Metric as Base
+
+        class Overlap(Base):
+            full_state_update = False
+            total: Tensor
+            count: Tensor
+
+            def __init__(self) -> None:
+                super().__init__()
+                self.add_state("total", torch.zeros(outputs, dtype=torch.float64), dist_reduce_fx="sum")
+                self.add_state("count", torch.zeros(outputs, dtype=torch.float64), dist_reduce_fx="sum")
+
+            def update(self, prediction: Tensor, target: Tensor) -> None:
+                known = target != -100
+                for number in range(outputs):
+                    said, true = (prediction == number) & known, target == number
+                    both = (said & true).flatten(1).sum(1).to(self.total)
+                    size = said.flatten(1).sum(1).to(self.total) + true.flatten(1).sum(1).to(self.total)
+                    there = size > 0
+                    share = 2 * both / size if name == "mean_dice" else both / (size - both)
+                    self.total[number] += share[there].sum()
+                    self.count[number] += there.sum()
+
+            def compute(self) -> Tensor:
+                judged = slice(1 if outputs > 1 else 0, None)
+                total, count = self.total[judged], self.count[judged]
+                return (total[count > 0] / count[count > 0]).mean()
+
+        return Overlap()
+
+    return build
+
+
 _BUILDERS: dict[tuple[str, str], Callable[[int], Metric]] = {
     ("classification", "mcc"): _multiclass("MulticlassMatthewsCorrCoef"),
     ("classification", "accuracy"): _multiclass("MulticlassAccuracy", average="micro"),
@@ -312,6 +354,8 @@ _BUILDERS: dict[tuple[str, str], Callable[[int], Metric]] = {
     ("regression", "r2"): _regression("R2Score"),
     ("regression", "spearman"): _regression("SpearmanCorrCoef", per_output=True),
     ("regression", "pearson"): _regression("PearsonCorrCoef", per_output=True),
+    ("segmentation", "mean_dice"): _overlap("mean_dice"),
+    ("segmentation", "iou"): _overlap("iou"),
     ("tokens", "mcc"): _multiclass("MulticlassMatthewsCorrCoef"),
     ("tokens", "accuracy"): _multiclass("MulticlassAccuracy", average="micro"),
     ("tokens", "macro_f1"): _multiclass("MulticlassF1Score", average="macro"),
