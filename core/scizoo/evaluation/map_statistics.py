@@ -124,11 +124,11 @@ def map_outputs(
             )
         one = MapStatistics.of(true, labels, numbers, spacings[number] or (1.0, 1.0))
         found[number] = one
-        entry = (-one.dice, -number, labels)
+        entry = (-one.dice, -number)
         if len(worst) < _KEPT:
-            heapq.heappush(worst, (*entry[:2], _small(labels)))
-        elif entry[:2] > worst[0][:2]:
-            heapq.heapreplace(worst, (*entry[:2], _small(labels)))
+            heapq.heappush(worst, (*entry, target.decode(_small(labels))))
+        elif entry > worst[0][:2]:
+            heapq.heapreplace(worst, (*entry, target.decode(_small(labels))))
     if None in found:
         raise TrainingError(f"record '{records[found.index(None)].id}' has no predicted map.")
     done = [one for one in found if one is not None]
@@ -159,4 +159,4 @@ def _small(labels: np.ndarray) -> np.ndarray:
     """Give a map that is small enough to keep."""
     scale = max(labels.shape) / _KEPT_SIDE
     shape = labels.shape if scale <= 1 else tuple(max(1, round(side / scale)) for side in labels.shape)
-    return nearest_map(labels, (shape[0], shape[1])).astype(np.int16)
+    return nearest_map(labels, (shape[0], shape[1]))

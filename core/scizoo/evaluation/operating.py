@@ -67,8 +67,13 @@ class ThresholdRule:
             raise ConfigError(
                 f"evaluation.threshold={given}", expected="{rule: youden}, or {rule: sensitivity, value: 0.9}"
             )
-        value = given.get("value")
-        return cls(str(given.get("rule") or "youden"), None if value is None else float(value))
+        rule, value = given.get("rule"), given.get("value")
+        if rule is None and value is not None:
+            raise ConfigError(
+                "evaluation.threshold.value is given without a rule.",
+                expected="evaluation.threshold.rule=sensitivity or specificity",
+            )
+        return None if rule is None else cls(str(rule), None if value is None else float(value))
 
     def choose(self, truth: np.ndarray, probability: np.ndarray) -> float | None:
         """Choose the probability from which on a record is called positive.

@@ -68,6 +68,8 @@ class ValidationMetrics:
         Which metrics; by default all that fit the kind.
     scale : Tensor, optional
         Standard deviation of each regression target, to report errors in the target's units.
+    background : bool
+        Whether the first class of label maps is none to be judged.
     """
 
     def __init__(
@@ -76,6 +78,7 @@ class ValidationMetrics:
         outputs: int,
         names: Sequence[str] | None = None,
         scale: Tensor | None = None,
+        background: bool = True,
     ):
         self.kind = kind
         self.names = check_metrics(kind, names if names is not None else METRICS.get(kind, ()))
@@ -88,6 +91,8 @@ class ValidationMetrics:
                 builder = _BUILDERS.get((kind, name))
                 if builder is not None:
                     self.metrics[name] = builder(outputs)
+                    if kind == "segmentation" and not background:
+                        self.metrics[name].first = 0
 
     def update(self, outputs: Mapping[str, Tensor], batch: Mapping[str, Any]) -> None:
         """Add one batch of outputs and targets."""
@@ -301,7 +306,7 @@ def _weighted_error(name: str) -> Callable[[int], Metric]:
 
 def _overlap(name: str) -> Callable[[int], Metric]:
     """Overlap of each image and class in the plane of the model, as
-    :mod:`scizoo.evaluation.segmentations` has it; the first class is taken for the background.
+    :mod:`scizoo.evaluation.segmentations` has it; classes before ``first`` are left out.
     """
 
     def build(outputs: int) -> Metric:
@@ -309,13 +314,14 @@ def _overlap(name: str) -> Callable[[int], Metric]:
 
         class Overlap(Base):
             full_state_update = False
+            first = 1
             total: Tensor
             count: Tensor
 
             def __init__(self) -> None:
                 super().__init__()
-                self.add_state("total", torch.zeros(outputs, dtype=torch.float64), dist_reduce_fx="sum")
-                self.add_state("count", torch.zeros(outputs, dtype=torch.float64), dist_reduce_fx="sum")
+                self.add_state("total", torch.zeros(outputs), dist_reduce_fx="sum")
+                self.add_state("count", torch.zeros(outputs), dist_reduce_fx="sum")
 
             def update(self, prediction: Tensor, target: Tensor) -> None:
                 known = target != -100
@@ -329,8 +335,7 @@ def _overlap(name: str) -> Callable[[int], Metric]:
                     self.count[number] += there.sum()
 
             def compute(self) -> Tensor:
-                judged = slice(1 if outputs > 1 else 0, None)
-                total, count = self.total[judged], self.count[judged]
+                total, count = self.total[self.first :], self.count[self.first :]
                 return (total[count > 0] / count[count > 0]).mean()
 
         return Overlap()
