@@ -23,8 +23,8 @@ from scizoo.models.pooling import build_pool
 from scizoo.models.roll_out import sample_paths
 from scizoo.predictions import Prediction, class_names, to_frame
 from scizoo.training.joint import JointModel, batch_to
-from scizoo.training.segment import segment_windows
 from scizoo.training.predict import aggregate, embed_windows, join_positions, mean_pool, predict_windows
+from scizoo.training.segment import segment_windows
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -245,7 +245,7 @@ class Model:
         return made.with_uncertainty(state, means["embedding"], coverage)
 
     def segment(self, inputs: Iterable[Any], batch_size: int = 64) -> Iterator[np.ndarray]:
-        """Predict the class of every pixel, one input after the other, so that many large maps need no memory.
+        """Predict the class of every pixel, one input at a time, so that many maps need no memory.
 
         Parameters
         ----------
@@ -257,8 +257,8 @@ class Model:
         Yields
         ------
         ndarray of int, shape (H, W)
-            As large as the input, with the values that the label maps of the training had; in the order of the
-            inputs.
+            As large as the input, with the values that the label maps of the training had; in the order of
+            the inputs.
 
         Raises
         ------
@@ -435,8 +435,8 @@ class Model:
             quantities ``mean`` and ``std`` (``mean_<name>`` and ``std_<name>`` where there are several).
             With a coverage also ``set`` (labels joined by ``;``, likeliest first) and ``set_size``, or
             ``lower`` and ``upper``; and ``ood_score`` and ``ood``. For forecasts one row an input and step
-            ahead: ``id`` and ``step`` (from 1), ``prediction`` (the median) and a column a level, ``0.1``. For label
-            maps ``pixels_<class>``: how many pixels each class has.
+            ahead: ``id`` and ``step`` (from 1), ``prediction`` (the median) and a column a level, ``0.1``.
+            For label maps ``pixels_<class>``: how many pixels each class has.
 
         Raises
         ------

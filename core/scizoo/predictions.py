@@ -32,8 +32,8 @@ class Prediction:
         Classes or labels in the order of the probabilities; names of quantities.
     labels : list
         The likeliest class (classification) or the labels with a probability of at least one half
-        (multilabel), by other thresholds where the checkpoint has them; or a list with the likeliest class of each
-        position (tokens).
+        (multilabel), by other thresholds where the checkpoint has them; or a list with the likeliest class of
+        each position (tokens).
     probability : ndarray, shape (inputs, classes), optional
         For classification and multilabel.
     mean, std : ndarray, shape (inputs, quantities), optional
@@ -46,8 +46,8 @@ class Prediction:
     positions : list of ndarray, optional
         For tokens: of each input its probabilities (positions, classes).
     maps : list of ndarray of int, optional
-        For segmentation: of each input the class of every pixel (H, W), with the values that the label maps of the
-        training had.
+        For segmentation: of each input the class of every pixel (H, W), with the values that the label maps
+        of the training had.
     values : list of int
         For segmentation: the value of each class in the maps.
     sets : list of list of str, optional

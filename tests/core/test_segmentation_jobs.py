@@ -264,7 +264,7 @@ def test_what_is_wrong_is_said_before_anything_is_trained(toy, tmp_path: Path, c
     assert data_digest(read_task(cfg)) == digest
     other = read_task({**cfg, "target": {"ignore": [255, 9], "classes": {5: "square"}}})
     assert data_digest(other) != digest and other.target.classes == ["background", "square"]
-    with pytest.raises(ConfigError, match="target.uncertain is unknown"):
+    with pytest.raises(ConfigError, match=r"target\.uncertain is unknown"):
         read_task({**cfg, "target": {"uncertain": "ignore"}})
     for words, said in (
         ("task.metric=mcc", "does not apply"),

@@ -102,7 +102,7 @@ def test_maps_that_cannot_be_used_are_refused_by_name():
         (None, "no label map"),
         (np.array([["a"]]), "no integers"),
     ):
-        with pytest.raises(DataError, match="scan 1.*" + words):
+        with pytest.raises(DataError, match=r"scan 1.*" + words):
             target.encode([wrong], ["scan 1"])
     with pytest.raises(DataError, match="background alone"):
         MapTarget().fit([np.zeros((3, 3), dtype=int)])
@@ -135,7 +135,7 @@ def test_spacing_is_one_number_or_two():
     assert spacing_of(Record("a", Scan())) == (0.5, 0.25)
     assert spacing_of(Record("a", 1, meta={"spacing": 2})) == (2.0, 2.0)
     assert spacing_of(Record("a", 1)) is None
-    with pytest.raises(DataError, match="record 'a'.*spacing"):
+    with pytest.raises(DataError, match=r"record 'a'.*spacing"):
         spacing_of(Record("a", 1, meta={"spacing": (1, -2)}))
 
 
@@ -298,7 +298,7 @@ def test_the_worst_maps_are_kept():
 def test_a_map_of_another_size_is_refused():
     target = MapTarget(["background", "lung"])
     truth = np.array([[0, 1]])
-    with pytest.raises(TrainingError, match="'a'.*shape"):
+    with pytest.raises(TrainingError, match=r"'a'.*shape"):
         map_outputs(
             target, [Record("a", 0, truth)], np.array(["a"]), target.encode([truth]), [(0, np.zeros((2, 2)))]
         )

@@ -53,7 +53,9 @@ class LabelMaps(Sequence[np.ndarray]):
         Of the content of each.
     """
 
-    def __init__(self, sources: Sequence[Any], target: MapTarget, names: Sequence[str], digests: Sequence[str]):
+    def __init__(
+        self, sources: Sequence[Any], target: MapTarget, names: Sequence[str], digests: Sequence[str]
+    ):
         self.sources, self.target = list(sources), target
         self.names, self.digests = list(names), list(digests)
 
@@ -174,7 +176,9 @@ class MapTarget(TargetEncoder):
             self.values = found
             self.classes = ["background" if v == 0 and self.background else str(v) for v in found]
         if len(seen & set(self.values)) < 2:
-            only = next((name for v, name in zip(self.values, self.classes, strict=True) if v in seen), "nothing")
+            only = next(
+                (name for v, name in zip(self.values, self.classes, strict=True) if v in seen), "nothing"
+            )
             raise DataError(
                 f"the label maps of the training part hold {only} alone.",
                 expected="two classes or more, the background among them",
@@ -222,7 +226,7 @@ class MapTarget(TargetEncoder):
         """Give class numbers as the values that the user's maps have."""
         table = np.array(self.values)
         found: np.ndarray = table[np.asarray(values, dtype=np.int64)]
-        return found.astype(np.uint8 if 0 <= table.min() and table.max() < 256 else np.int32)
+        return found.astype(np.uint8 if table.min() >= 0 and table.max() < 256 else np.int32)
 
     @property
     def outputs(self) -> int:  # noqa: D102

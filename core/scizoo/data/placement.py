@@ -1,4 +1,4 @@
-"""Where an image lies in the plane that a model sees, so that maps of its pixels can follow it there and back."""
+"""Where an image lies in the plane that a model sees: maps of its pixels follow it there and back."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ Shape = tuple[int, int]
 class Placement:
     """One box of an image, scaled onto one box of a plane.
 
-    A tokenizer of images that serves segmentation has a method ``placement(input) -> Placement`` which says what
-    it does to the image, so that label maps are brought to the model and predictions back to the image.
+    A tokenizer of images that serves segmentation has a method ``placement(input) -> Placement`` which says
+    what it does to the image, so that label maps are brought to the model and predictions back to the image.
 
     Parameters
     ----------
@@ -62,13 +62,13 @@ class Placement:
 
     @classmethod
     def cropped(cls, shape: Shape, plane: Shape, side: int | None = None) -> Placement:
-        """Give the central square of the image, as large as fits or ``side`` pixels wide, on the whole plane."""
+        """Give the central square of the image, as large as fits or ``side`` wide, on the whole plane."""
         edge = min(shape) if side is None else min(int(side), *shape)
         source = ((shape[0] - edge) // 2, (shape[1] - edge) // 2, edge, edge)
         return cls(tuple(shape), tuple(plane), source=source)
 
     def map_to_plane(self, labels: np.ndarray, outside: int) -> np.ndarray:
-        """Bring a label map (H, W) to the plane by nearest neighbours; ``outside`` fills what shows no image."""
+        """Bring a label map (H, W) to the plane by nearest neighbours; ``outside`` where it shows none."""
         assert self.source is not None
         assert self.target is not None
         top, left, height, width = self.target
@@ -81,7 +81,7 @@ class Placement:
         return plane
 
     def to_record(self, planes: np.ndarray) -> np.ndarray:
-        """Bring values of the plane (C, h, w) to the box of the image that it shows, by bilinear interpolation.
+        """Bring values of the plane (C, h, w) to the box of the image that it shows, bilinearly.
 
         Returns
         -------
@@ -138,7 +138,7 @@ def _nearest(size: int, count: int) -> np.ndarray:
 
 
 def scaled(planes: np.ndarray, shape: Shape) -> np.ndarray:
-    """Scale (C, h, w) to (C, *shape): bilinear, averaging over what a pixel covers where it becomes smaller."""
+    """Scale (C, h, w) to (C, *shape): bilinear, averaging where it becomes smaller."""
     from PIL import Image
 
     planes = np.ascontiguousarray(planes, dtype=np.float32)

@@ -1,4 +1,4 @@
-"""Label maps as a model sees its images: brought to their plane, view by view, on disk where they are many."""
+"""Label maps as a model sees its images: in their plane, view by view, on disk where they are many."""
 
 from __future__ import annotations
 

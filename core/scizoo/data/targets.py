@@ -7,6 +7,7 @@ import math
 from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import fields, is_dataclass
 from typing import Any, ClassVar
 
@@ -200,9 +201,9 @@ class MultiLabelTarget(TargetEncoder):
     separator : str
         What stands between labels in a text.
     uncertain : {"ignore", "positive", "negative", "soft"}, optional
-        What training makes of values that say the label is uncertain (the policies U-Ignore, U-Ones and U-Zeros
-        of Irvin et al. 2019, CheXpert, arXiv 1901.07031; ``soft`` as in Pham et al. 2021, arXiv 1911.06475).
-        Refused by default. Uncertain labels never count where a model is judged.
+        What training makes of values that say the label is uncertain (the policies U-Ignore, U-Ones and
+        U-Zeros of Irvin et al. 2019, CheXpert, arXiv 1901.07031; ``soft`` as in Pham et al. 2021, arXiv
+        1911.06475). Refused by default. Uncertain labels never count where a model is judged.
     uncertain_values : sequence
         The values of a column that say so.
     soft : float
@@ -246,10 +247,8 @@ class MultiLabelTarget(TargetEncoder):
         if self.uncertain is None or is_missing(value):
             return False
         if isinstance(value, str):
-            try:
+            with suppress(ValueError):
                 value = float(value)  # a table of texts says "-1.0"
-            except ValueError:
-                pass
         return _label(value) in self.uncertain_values
 
     @property
@@ -277,7 +276,9 @@ class MultiLabelTarget(TargetEncoder):
                 raise DataError(
                     f"{name}: label '{label}' is {value!r}.",
                     expected="0, 1 or nothing",
-                    remedy=None if self.uncertain else "if it says that the label is uncertain, set "
+                    remedy=None
+                    if self.uncertain
+                    else "if it says that the label is uncertain, set "
                     "target.uncertain to ignore, positive, negative or soft.",
                 )
             values[str(label)] = number

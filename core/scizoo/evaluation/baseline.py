@@ -28,9 +28,9 @@ class Baseline(BaseEstimator, ABC):
     (classification: one column for each of ``classes_``; multilabel: one a label), ``predict``
     (regression; a method ``predict_variance`` may stand beside it), or ``predict_quantiles(records,
     levels)`` (forecast: (N, H, Q), in the series' own units, for the H steps that ``fit`` saw targets of).
-    Of label maps it implements ``predict_maps(records, shapes)``, which gives maps (H, W) of class numbers one by one;
-    ``fit`` is given them as a sequence, -100 where a pixel does not count.
-    The floor of a forecast also implements ``error_scale(records)``; see :mod:`scizoo.evaluation.floor`.
+    Of label maps it implements ``predict_maps(records, shapes)``, which gives maps (H, W) of class numbers
+    one by one; ``fit`` is given them as a sequence, -100 where a pixel does not count. The floor of a
+    forecast also implements ``error_scale(records)``; see :mod:`scizoo.evaluation.floor`.
 
     Attributes
     ----------

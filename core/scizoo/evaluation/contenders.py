@@ -249,7 +249,12 @@ class Arena:
         return Result(contender, outputs[0], outputs[1], cost, seed, len(rows), settings, fitted, parts)
 
     def _predicted(
-        self, fitted: Fitted, cfg: Mapping[str, Any], parts: ModelParts, encoded: EncodedDataset, rows: np.ndarray
+        self,
+        fitted: Fitted,
+        cfg: Mapping[str, Any],
+        parts: ModelParts,
+        encoded: EncodedDataset,
+        rows: np.ndarray,
     ) -> Outputs:
         """Let a fitted network predict some records."""
         if isinstance(self.data.target, MapTarget):

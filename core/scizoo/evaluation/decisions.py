@@ -1,8 +1,8 @@
-"""Decisions by a threshold: sensitivity, specificity and their like, in the form of
-:mod:`scizoo.evaluation.resampled`.
+"""Decisions by a threshold: sensitivity, specificity and their like.
 
-For two classes the second one is positive. With several labels each has its own decisions, and a metric is the mean
-over the labels for which it is defined; a label that is unknown for a record is left out there.
+They are in the form of :mod:`scizoo.evaluation.resampled`. For two classes the second one is positive. With
+several labels each has its own decisions, and a metric is the mean over the labels for which it is defined; a
+label that is unknown for a record is left out there.
 """
 
 from __future__ import annotations

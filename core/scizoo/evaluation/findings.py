@@ -91,7 +91,7 @@ class Judged:
         search: Mapping[str, Any] | None = None,
         threshold: ThresholdRule | None = None,
     ) -> Judged:
-        """Gather the results of one contender with one label budget, one a seed; each gets its own thresholds."""
+        """Gather the results of one contender with one label budget, each with its own thresholds."""
         first = results[0]
         results = [decided(result, threshold) for result in results]
         return cls(
@@ -114,9 +114,7 @@ class Judged:
 
 def decided(result: Result, rule: ThresholdRule | None) -> Result:
     """Give a result whose decisions are made by thresholds that were chosen on its validation part."""
-    validation, test = with_thresholds(
-        rule, result.validation, result.test, validation=result.validation
-    )
+    validation, test = with_thresholds(rule, result.validation, result.test, validation=result.validation)
     return replace(result, validation=validation, test=test)
 
 
@@ -381,7 +379,7 @@ def subgroups_section(
 
 
 def errors_section(one: Judged, settings: Settings | None = None) -> dict[str, Any]:
-    """Give what the first seed got wrong: a confusion matrix, residuals, counts a label, errors a step or class."""
+    """Give what the first seed got wrong: by class, label or step, or as residuals."""
     test = one.test[0]
     found: dict[str, Any] = {"name": one.title, "labels": one.labels, "seed": one.seed, "kind": test.kind}
     if test.kind == "segmentation":
@@ -426,8 +424,8 @@ def worst_mistakes(one: Judged, records: Mapping[str, Record], most: int) -> lis
     -------
     list of dict
         ``id``, ``group``, ``true``, ``predicted``, ``confidence`` (or ``error``) and the record's ``meta``.
-        Of a forecast ``predicted`` is a mapping: ``median`` [H], ``quantiles`` [H][Q] and their ``levels``. Of a
-        segmentation ``map`` is the predicted map, of class numbers and as large as the truth.
+        Of a forecast ``predicted`` is a mapping: ``median`` [H], ``quantiles`` [H][Q] and their ``levels``.
+        Of a segmentation ``map`` is the predicted map, of class numbers and as large as the truth.
     """
     test = one.test[0]
     if test.kind == "classification":

@@ -21,8 +21,8 @@ def map_errors(
     -------
     dict
         ``unit`` of the distances and ``by_class``: of each class ``class``, ``dice``, ``iou``, ``hd95`` and
-        ``assd`` with intervals over groups, in how many records it is ``true``, and where it was ``missed`` (true, not
-        predicted at all) and ``false`` (predicted, not true at all).
+        ``assd`` with intervals over groups, in how many records it is ``true``, and where it was ``missed``
+        (true, not predicted at all) and ``false`` (predicted, not true at all).
     """
     found: list[dict[str, Any]] = []
     there, said = outputs.targets > 0, outputs.require("predicted_size") > 0

@@ -149,8 +149,9 @@ def default_metrics(kind: str) -> list[Metric]:
 
 
 def wanted_metrics(metric: str | Metric, outputs: Outputs, further: Iterable[str] = ()) -> list[Metric]:
-    """Give the metrics of a table: the main one, those of the kind, further ones by name, and those of decisions
-    where a threshold was chosen.
+    """Give the metrics of a table, the main one first.
+
+    Those of the kind follow, further ones by name, and those of decisions where a threshold was chosen.
     """
     found = [get_metric(metric), *default_metrics(outputs.kind)]
     found += [get_metric(name, outputs.kind) for name in further]
@@ -193,9 +194,7 @@ def _at_value(name: str) -> Metric | None:
     function = decisions.AT_VALUE[base](value)
     about = METRICS[base]
     title = f"{about.title.partition(' at ')[0]} at {value:.4g} {about.title.rpartition(' ')[2]}"
-    return replace(
-        about, name=name, title=title, function=decisions.value(function), resample=function
-    )
+    return replace(about, name=name, title=title, function=decisions.value(function), resample=function)
 
 
 def applicable(metrics: Iterable[Metric], outputs: Outputs) -> list[Metric]:

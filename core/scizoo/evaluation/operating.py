@@ -29,8 +29,8 @@ class ThresholdRule:
     Parameters
     ----------
     rule : {"youden", "sensitivity", "specificity", "f1"}
-        The largest sum of sensitivity and specificity (Youden 1950, Cancer 3, 32); the highest specificity with a
-        sensitivity of ``value`` or more, or the other way round; the largest F1 of the positive class.
+        The largest sum of sensitivity and specificity (Youden 1950, Cancer 3, 32); the highest specificity
+        with a sensitivity of ``value`` or more, or the other way round; the largest F1 of the positive class.
     value : float, optional
         Needed by ``sensitivity`` and ``specificity``.
 
@@ -78,8 +78,8 @@ class ThresholdRule:
     def choose(self, truth: np.ndarray, probability: np.ndarray) -> float | None:
         """Choose the probability from which on a record is called positive.
 
-        It lies halfway between two neighbouring probabilities, so that what is said of the given records does not
-        change with the last digit.
+        It lies halfway between two neighbouring probabilities, so that what is said of the given records does
+        not change with the last digit.
 
         Parameters
         ----------
@@ -137,7 +137,9 @@ def with_thresholds(rule: ThresholdRule | None, *runs: Outputs, validation: Outp
     return [replace(run, thresholds=limits) if limits else run for run in runs]
 
 
-def operating_points(outputs: Outputs, *, resamples: int = 1000, level: float = 0.95, seed: int = 0) -> dict[str, Any]:
+def operating_points(
+    outputs: Outputs, *, resamples: int = 1000, level: float = 0.95, seed: int = 0
+) -> dict[str, Any]:
     """Say how well a model tells the positive records of each label, and what its decisions are worth.
 
     Parameters

@@ -74,11 +74,11 @@ class Outputs:
     unit : str
         ``segmentation``: what distances are measured in.
     maps : mapping of str to ndarray
-        ``segmentation``: predicted maps of a few records by id, those that went worst, for pictures. They may be
-        smaller than the records, and are kept in ``.npz`` files only.
+        ``segmentation``: predicted maps of a few records by id, those that went worst, for pictures. They may
+        be smaller than the records, and are kept in ``.npz`` files only.
     thresholds : tuple of float
-        The probability from which on a label is said to hold, one a label; of two classes one, for the second.
-        None: one half, or the likelier class.
+        The probability from which on a label is said to hold, one a label; of two classes one, for the
+        second. None: one half, or the likelier class.
     log_likelihood : ndarray, shape (N,), optional
         ``language``: summed over a record's predicted tokens, in nats.
     tokens : ndarray of int, shape (N,), optional
@@ -264,7 +264,11 @@ class Outputs:
             ``.npz`` (exact, small) or ``.parquet`` (one row a record, for other tools).
         """
         path = Path(path)
-        known: dict[str, Any] = {"kind": self.kind, "classes": list(self.classes), "levels": list(self.levels)}
+        known: dict[str, Any] = {
+            "kind": self.kind,
+            "classes": list(self.classes),
+            "levels": list(self.levels),
+        }
         if self.unit:
             known["unit"] = self.unit
         if self.thresholds:

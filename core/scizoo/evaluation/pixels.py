@@ -20,10 +20,10 @@ Shape = tuple[int, int]
 class PixelBaseline(Baseline):
     """A classifier of pixels: features of each, and trees that learn from a sample of labelled ones.
 
-    Features are the intensity, its Gaussian smoothings and the gradient and Laplacian at each scale (as in ilastik,
-    Berg et al. 2019, Nat. Methods 16, 1226), and where in the image the pixel lies. Images are scaled down to
-    ``size`` and their predictions back. A domain says in `image` how its records become arrays, and may add
-    features in `more_features`.
+    Features are the intensity, its Gaussian smoothings and the gradient and Laplacian at each scale (as in
+    ilastik, Berg et al. 2019, Nat. Methods 16, 1226), and where in the image the pixel lies. Images are
+    scaled down to ``size`` and their predictions back. A domain says in `image` how its records become
+    arrays, and may add features in `more_features`.
 
     Parameters
     ----------
@@ -63,7 +63,7 @@ class PixelBaseline(Baseline):
         self.depth, self.seed = depth, seed
 
     def image(self, record: Record) -> np.ndarray:
-        """Give a record as an array of numbers (H, W) or (H, W, C); its input itself unless a domain says more."""
+        """Give a record as an array of numbers (H, W) or (H, W, C); by default its input."""
         return np.asarray(record.input)
 
     def more_features(self, image: np.ndarray) -> np.ndarray | None:
@@ -119,9 +119,7 @@ class PixelBaseline(Baseline):
             )
         raise ConfigError(f"method={self.method} is unknown.", expected="forest or boosting")
 
-    def fit(
-        self, records: Sequence[Record], targets: Any, groups: np.ndarray | None = None
-    ) -> PixelBaseline:
+    def fit(self, records: Sequence[Record], targets: Any, groups: np.ndarray | None = None) -> PixelBaseline:
         """Learn from a sample of the pixels of each record; see :meth:`Baseline.fit`.
 
         Parameters

@@ -1,9 +1,9 @@
 """The metrics of segmentation, in the form of :mod:`scizoo.evaluation.resampled`.
 
-Each function takes weights (B, N), one row a replicate, and gives (B,) values, NaN where undefined. A metric is the
-mean over records of each class, then the mean over classes. A record in which a class is neither true nor predicted
-says nothing of that class and is left out; where it is only true, or only predicted, the overlap is 0 and the
-distance the diagonal of the image.
+Each function takes weights (B, N), one row a replicate, and gives (B,) values, NaN where undefined. A metric
+is the mean over records of each class, then the mean over classes. A record in which a class is neither true
+nor predicted says nothing of that class and is left out; where it is only true, or only predicted, the
+overlap is 0 and the distance the diagonal of the image.
 """
 
 from __future__ import annotations
@@ -56,7 +56,9 @@ def by_class(outputs: Outputs, weights: np.ndarray, name: str) -> np.ndarray:
     table = TABLES[name](outputs)
     known = np.isfinite(table)
     total = weights @ known.astype(float)
-    return np.where(total > 0, (weights @ np.where(known, table, 0.0)) / np.where(total > 0, total, 1), np.nan)
+    return np.where(
+        total > 0, (weights @ np.where(known, table, 0.0)) / np.where(total > 0, total, 1), np.nan
+    )
 
 
 def _over_classes(outputs: Outputs, weights: np.ndarray, *, name: str) -> np.ndarray:

@@ -21,8 +21,8 @@ class SurfaceDistances:
         nearest of the other (Hausdorff distance at 95%, as in Metrics Reloaded, Maier-Hein et al. 2024, Nat.
         Methods 21, 195).
     assd : float
-        Average symmetric surface distance: the mean over the pixels of both outlines (Heimann et al. 2009, IEEE
-        Trans. Med. Imaging 28, 1251).
+        Average symmetric surface distance: the mean over the pixels of both outlines (Heimann et al. 2009,
+        IEEE Trans. Med. Imaging 28, 1251).
     """
 
     hd95: float
@@ -43,9 +43,9 @@ def surface_distances(
 ) -> SurfaceDistances:
     """Measure how far the outlines of two masks lie apart.
 
-    Where both masks are empty there is nothing to measure (NaN). Where one of them is empty the distances are the
-    diagonal of the image, the largest that there can be: who predicts nothing must not look better than who
-    predicts something.
+    Where both masks are empty there is nothing to measure (NaN). Where one of them is empty the distances are
+    the diagonal of the image, the largest that there can be: who predicts nothing must not look better than
+    who predicts something.
 
     Parameters
     ----------

@@ -12,8 +12,8 @@ import numpy as np
 
 from scizoo.checkpoints.store import resolve_ref
 from scizoo.config import instantiate, to_plain
-from scizoo.data.splits import PARTS, record_groups
 from scizoo.data.maps import MapTarget
+from scizoo.data.splits import PARTS, record_groups
 from scizoo.data.targets import FutureTarget, MultiLabelTarget, RealTarget, record_names
 from scizoo.data.task import open_dataset, read_records
 from scizoo.errors import ConfigError, ScizooError, did_you_mean

@@ -227,7 +227,9 @@ def uncertainty_of(arena: Arena, result: Result, coverage: float) -> Uncertainty
 
 def with_limits(target: TargetEncoder, thresholds: Sequence[float]) -> TargetEncoder:
     """Give a target encoder that decides by thresholds, for the checkpoint."""
-    return type(target).from_state({**target.state(), "thresholds": list(thresholds)}) if thresholds else target
+    return (
+        type(target).from_state({**target.state(), "thresholds": list(thresholds)}) if thresholds else target
+    )
 
 
 def save(

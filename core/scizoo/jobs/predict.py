@@ -36,8 +36,9 @@ def run(cfg: DictConfig, run_dir: Path) -> dict[str, Any]:
     """Predict every record and write ``predictions.csv``.
 
     A task may name a ``predictor`` of its own: ``predict(model)`` gives the table, and ``rejections``
-    logs the records that were left out. Of label maps there is a file for each record. Of forecasts there is a row a record and step ahead; a dataset with a
-    method ``future_index(record, steps)`` names them by columns of its own, such as times.
+    logs the records that were left out. Of label maps there is a file for each record. Of forecasts there is
+    a row a record and step ahead; a dataset with a method ``future_index(record, steps)`` names them by
+    columns of its own, such as times.
 
     Parameters
     ----------
@@ -90,8 +91,9 @@ def write_maps(
     model : Model
     records : sequence of Record
     run_dir : Path
-        Gets ``maps/NAME.png``, with the values that the label maps of the training had, and the table: ``id``,
-        ``file``, ``pixels_<class>``, and ``area_<class>`` in squared units where pixels have a known size.
+        Gets ``maps/NAME.png``, with the values that the label maps of the training had, and the table:
+        ``id``, ``file``, ``pixels_<class>``, and ``area_<class>`` in squared units where pixels have a known
+        size.
     cfg : mapping
 
     Returns

@@ -116,7 +116,9 @@ class Report:
         by_id = {record.id: record for record in self.records}
         mistakes = worst_mistakes(main, by_id, int(group.get("mistakes") or 6))
         shown = [
-            (one, by_id[one["id"]], picture_of(one, by_id[one["id"]])) for one in mistakes if one["id"] in by_id
+            (one, by_id[one["id"]], picture_of(one, by_id[one["id"]]))
+            for one in mistakes
+            if one["id"] in by_id
         ]
         domain = domain_of(self.cfg)
         draw_pictures(domain, shown)

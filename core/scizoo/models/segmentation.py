@@ -22,9 +22,9 @@ class SegmentationHead(Head):
     """A class for every pixel, by a light feature pyramid over the maps of a timm backbone.
 
     Maps are brought to one width and added up from the coarsest to the finest, each followed by a 3 x 3
-    convolution (Kirillov et al. 2019, Panoptic FPN, arXiv 1901.02446, with sums in the place of its branches);
-    the last one is made finer until its places are ``4`` pixels apart, and its class scores are interpolated to
-    the pixels. The blocks of a vision transformer give maps of one size.
+    convolution (Kirillov et al. 2019, Panoptic FPN, arXiv 1901.02446, with sums in the place of its
+    branches); the last one is made finer until its places are ``4`` pixels apart, and its class scores are
+    interpolated to the pixels. The blocks of a vision transformer give maps of one size.
 
     The loss is the sum of soft Dice (Milletari et al. 2016, arXiv 1606.04797; over the whole batch and the
     classes other than the background, as nnU-Net has it, Isensee et al. 2021, Nat. Methods 18, 203) and
@@ -193,7 +193,7 @@ def _maps_of(backbone: Any) -> list[tuple[int, int]]:
 
 
 def _levels(maps: Sequence[tuple[int, int]]) -> list[int]:
-    """Choose maps: those of a stride of 4 and more; of several of one size a few at even distances, the last too."""
+    """Choose maps: those of a stride of 4 and more; of many of one size a few, the last among them."""
     wanted = [place for place, (_, stride) in enumerate(maps) if stride >= _FINEST] or [len(maps) - 1]
     if len({maps[place][1] for place in wanted}) > 1 or len(wanted) <= _BLOCKS:
         return wanted

@@ -55,7 +55,7 @@ class TimmBackbone(Backbone):
         if not known or not callable(getattr(self.model, "forward_intermediates", None)):
             raise ConfigError(
                 f"timm gives no feature maps of '{self.architecture}'.",
-                remedy="choose another architecture, such as convnext_atto, resnet18 or vit_tiny_patch16_224.",
+                remedy="choose another one, such as convnext_atto, resnet18 or vit_tiny_patch16_224.",
             )
         return [(int(one["num_chs"]), int(one["reduction"])) for one in known]
 

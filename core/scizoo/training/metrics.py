@@ -305,8 +305,9 @@ def _weighted_error(name: str) -> Callable[[int], Metric]:
 
 
 def _overlap(name: str) -> Callable[[int], Metric]:
-    """Overlap of each image and class in the plane of the model, as
-    :mod:`scizoo.evaluation.segmentations` has it; classes before ``first`` are left out.
+    """Overlap of each image and class in the plane of the model; classes before ``first`` are left out.
+
+    As :mod:`scizoo.evaluation.segmentations` has it.
     """
 
     def build(outputs: int) -> Metric:

@@ -1,4 +1,4 @@
-"""Predicted label maps, one record at a time: from the plane of the model back to the pixels of the record."""
+"""Predicted label maps, one record at a time: from the plane of the model back to its own pixels."""
 
 from __future__ import annotations
 
@@ -31,8 +31,8 @@ def segment_windows(
 ) -> Iterator[tuple[int, np.ndarray]]:
     """Predict the label map of each record that a loader gives a window of.
 
-    Probabilities are interpolated to the record's pixels before the likeliest class is taken. What of an image
-    the model did not see is of the first class.
+    Probabilities are interpolated to the record's pixels before the likeliest class is taken. What of an
+    image the model did not see is of the first class.
 
     Parameters
     ----------

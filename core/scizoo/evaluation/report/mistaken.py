@@ -163,7 +163,9 @@ def dice_by_class(section: Section) -> Drawing | None:
     if not found:
         return None
     value, low, high = (
-        np.array([np.nan if one["dice"].get(name) is None else one["dice"][name] for one in found], dtype=float)
+        np.array(
+            [np.nan if one["dice"].get(name) is None else one["dice"][name] for one in found], dtype=float
+        )
         for name in ("value", "low", "high")
     )
     y = np.arange(len(found))

@@ -131,7 +131,16 @@ def _errors(content: Content) -> Part | None:
 def _classes(section: Content) -> Part:
     """Lay out the classes of a segmentation: overlap and distances of each."""
     unit = section.get("unit") or "pixels"
-    header = ["class", "Dice ↑", "IoU ↑", f"HD95 ({unit}) ↓", f"ASSD ({unit}) ↓", "true in", "missed", "false"]
+    header = [
+        "class",
+        "Dice ↑",
+        "IoU ↑",
+        f"HD95 ({unit}) ↓",
+        f"ASSD ({unit}) ↓",
+        "true in",
+        "missed",
+        "false",
+    ]
     rows = [
         [
             one["class"],
@@ -142,10 +151,10 @@ def _classes(section: Content) -> Part:
     ]
     body = Markup(drawn([mistaken.dice_by_class(section)]) + tables.grid(header, rows, label="Classes"))
     lead = (
-        f"Each class by itself: {judged(section)}. Means over records; a record that has a class neither in truth nor "
-        "in the prediction does not count for it, and one that has it in only one of them has no overlap and the "
-        "image's diagonal for a distance. HD95 is the 95th percentile of the distances between the outlines, ASSD "
-        "their mean. Missed: true, but nothing predicted; false: the other way round."
+        f"Each class by itself: {judged(section)}. Means over records; a record that has a class neither in "
+        "truth nor in the prediction does not count for it, and one that has it in only one of them has no "
+        "overlap and the image's diagonal for a distance. HD95 is the 95th percentile of distances between "
+        "the outlines, ASSD their mean. Missed: true, but nothing predicted; false: the other way round."
     )
     return Part("errors", "Classes", lead, body)
 
@@ -179,7 +188,7 @@ def _operating(content: Content) -> Part | None:
     chosen = (
         f"Thresholds were chosen on validation for {words}."
         if section.get("chosen") and words
-        else "Decisions are made at a probability of one half; evaluation.threshold chooses another on validation."
+        else "Decisions are made at a probability of one half; evaluation.threshold chooses another one."
     )
     lead = f"What {judged(section)} tells apart and decides. AUROC has DeLong's interval. {chosen}"
     return Part("operating", "Operating points", lead, table)
