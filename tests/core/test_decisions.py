@@ -156,7 +156,8 @@ def test_a_threshold_is_where_the_rule_says():
     wrong = ThresholdRule("specificity", 0.9).choose(np.array([0, 1.0]), np.array([0.9, 0.1]))
     assert wrong is not None and wrong > 0.9
     assert ThresholdRule("youden").choose(np.ones(3), value[:3]) is None
-    assert ThresholdRule("youden").choose(np.array([1, np.nan, 0]), np.array([0.8, 0.5, 0.4])) == 0.6
+    gap = ThresholdRule("youden").choose(np.array([1, np.nan, 0]), np.array([0.8, 0.5, 0.4]))
+    assert gap == pytest.approx(0.6)
 
 
 @pytest.mark.parametrize("rule", ["sensitivity", "specificity"])
@@ -359,8 +360,12 @@ backbone:
 optimizer: {lr: 0.01}
 trainer: {max_epochs: 3, accelerator: cpu}
 context: {max_length: 4}
-evaluation: {resamples: 50, threshold: {rule: sensitivity, value: 0.9}, metrics:
-[sensitivity_at_specificity@0.8]} precision: "32" logger: null
+evaluation:
+  resamples: 50
+  threshold: {rule: sensitivity, value: 0.9}
+  metrics: [sensitivity_at_specificity@0.8]
+precision: "32"
+logger: null
 """
 ILL = f"""# @package _global_
 task: {{name: toy/ill, summary: Ill, domain: toy, kind: classification, metric: f1}}

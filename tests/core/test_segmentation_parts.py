@@ -361,6 +361,20 @@ def test_the_loss_by_hand():
         SegmentationHead(4, 2, maps=[(4, 4)], levels=[3])
 
 
+def test_a_head_begins_from_that_of_a_checkpoint():
+    torch.manual_seed(0)
+    first, same, more = (SegmentationHead(4, count, maps=[(4, 4), (8, 8)], width=8) for count in (2, 2, 3))
+    assert same.inherit(first) and more.inherit(first)
+    assert all(torch.equal(value, same.state_dict()[name]) for name, value in first.state_dict().items())
+    assert torch.equal(more.lateral[0].weight, first.lateral[0].weight)
+    assert more.project.weight.shape[0] == 3
+    assert not SegmentationHead(4, 2, maps=[(4, 4)], width=8).inherit(first)
+    two, three = MapTarget(["background", "a"]), MapTarget(["background", "a", "b"])
+    assert first.zero_shot(None, two) is first
+    with pytest.raises(ConfigError, match="without training"):
+        first.zero_shot(None, three)
+
+
 def test_a_backbone_without_maps_is_refused():
     with pytest.raises(ConfigError, match="feature maps"):
         SegmentationHead.fitted({}, torch.nn.Linear(1, 1))

@@ -18,6 +18,13 @@ from scizoo.evaluation.scores import Undefined
 Resample = Callable[[Outputs, np.ndarray], np.ndarray]
 
 
+_NOTHING = "it is for two classes, or for several labels"
+
+
+def _decides(outputs: Outputs) -> bool:
+    return outputs.kind == "multilabel" or outputs.require("probability").shape[1] == 2
+
+
 def columns(outputs: Outputs) -> Iterator[tuple[str, np.ndarray, np.ndarray, float]]:
     """Go through what is decided.
 
@@ -37,14 +44,14 @@ def columns(outputs: Outputs) -> Iterator[tuple[str, np.ndarray, np.ndarray, flo
         When there are more than two classes.
     """
     probability = outputs.require("probability")
+    if not _decides(outputs):
+        raise Undefined(_NOTHING)
     if outputs.kind == "multilabel":
         for place in range(probability.shape[1]):
             name = outputs.classes[place] if outputs.classes else str(place)
             limit = outputs.thresholds[place] if outputs.thresholds else 0.5
             yield name, outputs.targets[:, place], probability[:, place], limit
         return
-    if probability.shape[1] != 2:
-        raise Undefined("it is for two classes, or for labels")
     name = outputs.classes[1] if outputs.classes else "1"
     limit = outputs.thresholds[0] if outputs.thresholds else 0.5
     yield name, (outputs.targets == 1).astype(float), probability[:, 1], limit
@@ -105,10 +112,14 @@ def _mean(parts: list[np.ndarray]) -> np.ndarray:
 
 
 def _at_threshold(outputs: Outputs, weights: np.ndarray, *, name: str) -> np.ndarray:
+    if not _decides(outputs):
+        return np.full(len(weights), np.nan)
     return _mean([_decided(true, p, limit, weights, name) for _, true, p, limit in columns(outputs)])
 
 
 def _at_value(outputs: Outputs, weights: np.ndarray, *, name: str, wanted: float) -> np.ndarray:
+    if not _decides(outputs):
+        return np.full(len(weights), np.nan)
     return _mean([_curve(true, p, wanted, weights, name) for _, true, p, _ in columns(outputs)])
 
 
@@ -133,6 +144,8 @@ def value(function: Resample) -> Callable[[Outputs, np.ndarray | None], float]:
     """Make the single value of a metric from its form for many weightings."""
 
     def one(outputs: Outputs, weights: np.ndarray | None = None) -> float:
+        if not _decides(outputs):
+            raise Undefined(_NOTHING)
         count = np.ones(len(outputs)) if weights is None else np.asarray(weights, dtype=float)
         found = float(function(outputs, count[None])[0])
         if np.isnan(found):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import torch
 from torch import Tensor, nn
@@ -13,6 +13,9 @@ from scizoo.errors import ConfigError, DataError
 from scizoo.models.backbones import Backbone, Hidden
 from scizoo.models.heads import IGNORED, Head
 from scizoo.models.timm_backbone import pixels_of
+
+if TYPE_CHECKING:
+    from scizoo.data.targets import TargetEncoder
 
 _FINEST = 4  # pixels between two places of the decoder's last map
 _BLOCKS = 4  # of a vision transformer, whose maps are all of one size
@@ -167,6 +170,24 @@ class SegmentationHead(Head):
     def predict(self, outputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Return ``probability`` ``[B, C, h, w]`` of each class at each pixel of the plane."""
         return {"probability": outputs["logits"].float().softmax(dim=1)}
+
+    def zero_shot(self, backbone: Backbone, target: TargetEncoder) -> Head:
+        """Return itself for a task of the same kind and number of classes."""
+        if target.kind != self.kind or target.outputs != self.outputs:
+            return super().zero_shot(backbone, target)
+        return self
+
+    def inherit(self, other: Head) -> bool:
+        """Begin from the decoder of a checkpoint, and from its classes where they are as many."""
+        if not isinstance(other, SegmentationHead):
+            return False
+        if (other.maps, other.levels, other.width) != (self.maps, self.levels, self.width):
+            return False
+        state = other.state_dict()
+        if other.outputs != self.outputs:
+            state = {name: value for name, value in state.items() if not name.startswith("project.")}
+        self.load_state_dict(state, strict=False)
+        return True
 
     def settings(self) -> dict[str, Any]:
         """Return the plain settings of this head."""
