@@ -12,7 +12,7 @@ import pytest
 from scizoo.data.opening import check_text, head, lines, open_bytes
 from scizoo.errors import DataError
 
-TEXT = "a,b\r\n1,2\r\n".encode()
+TEXT = b"a,b\r\n1,2\r\n"
 
 
 @pytest.mark.parametrize("pack", [bytes, gzip.compress, bz2.compress, lzma.compress])
