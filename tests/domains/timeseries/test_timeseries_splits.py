@@ -11,6 +11,7 @@ import pytest
 
 from scizoo.data.splits import PARTS
 from scizoo.errors import ConfigError, DataError
+from scizoo.evaluation.corpora import sketch_corpus
 from scizoo_timeseries.datasets.embedded import EmbeddedWindows
 from scizoo_timeseries.datasets.labelled import LabelledSeries
 from scizoo_timeseries.datasets.m4 import M4Windows
@@ -214,3 +215,19 @@ def test_labelled_series_know_their_parts(tmp_path):
     long = LabelledSeries(str(tmp_path), problem="one", longest=2)
     assert all(len(r.input) == 2 for r in long)
     assert long.counts["series were averaged down to 2 values"] == 3
+
+
+def test_of_a_corpus_only_the_measured_series_are_sketched(wave):
+    class Corpus:
+        """Two drawn series, one measured one: what is drawn at random holds nobody's data."""
+
+        def __iter__(self):
+            raise AssertionError("the drawn series are not asked for")
+
+        def measured_values(self):
+            yield wave(300, 24, 3)
+
+    settings = {"_target_": "scizoo_timeseries.similarity.SeriesSimilarity", "scale": 1}
+    found = sketch_corpus(settings, Corpus())
+    assert found is not None
+    np.testing.assert_array_equal(found.values, SeriesSimilarity(scale=1)._sampled(wave(300, 24, 3)))
