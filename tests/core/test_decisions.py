@@ -18,6 +18,7 @@ import scizoo
 from scizoo.cli import main
 from scizoo.data.targets import ClassTarget, MultiLabelTarget
 from scizoo.errors import ConfigError, DataError
+from scizoo.evaluation.contenders import check_decisions
 from scizoo.evaluation.decisions import AT_THRESHOLD
 from scizoo.evaluation.intervals import estimate
 from scizoo.evaluation.metrics import get_metric, replicate, score, wanted_metrics
@@ -139,6 +140,17 @@ def test_more_than_two_classes_have_no_sensitivity():
     assert "f1" not in {metric.name for metric in wanted_metrics("mcc", replace(two, thresholds=()))}
     with pytest.raises(ValueError, match="thresholds"):
         replace(outputs, thresholds=(0.5,))
+
+
+def test_a_task_of_three_classes_takes_no_metric_of_two():
+    three, two = ClassTarget(["a", "b", "c"]), ClassTarget(["a", "b"])
+    rule = {"evaluation": {"threshold": {"rule": "youden"}}}
+    check_decisions(rule, "f1", two)
+    check_decisions({}, "mcc", three)
+    with pytest.raises(ConfigError, match="'f1' is for two classes; this task has 3"):
+        check_decisions({}, "f1", three)
+    with pytest.raises(ConfigError, match=r"evaluation\.threshold is for two classes"):
+        check_decisions(rule, "mcc", three)
 
 
 # Thresholds

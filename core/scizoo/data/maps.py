@@ -257,7 +257,7 @@ def spacing_of(record: Record) -> tuple[float, float] | None:
     DataError
         When they are no positive numbers.
     """
-    stated = getattr(record.input, "spacing", None)
+    stated: Any = getattr(record.input, "spacing", None)
     if stated is None:
         stated = record.meta.get("spacing")
     if is_missing(stated):

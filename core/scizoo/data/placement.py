@@ -38,6 +38,9 @@ class Placement:
     target: Box | None = None
 
     def __post_init__(self) -> None:
+        for name in ("shape", "plane"):  # they may come as a list, or as numpy's numbers
+            height, width = getattr(self, name)
+            object.__setattr__(self, name, (int(height), int(width)))
         for name, whole in (("source", self.shape), ("target", self.plane)):
             box = getattr(self, name)
             box = (0, 0, *whole) if box is None else tuple(int(edge) for edge in box)
@@ -50,7 +53,7 @@ class Placement:
     @classmethod
     def stretched(cls, shape: Shape, plane: Shape) -> Placement:
         """Give the whole image on the whole plane, whatever becomes of its proportions."""
-        return cls(tuple(shape), tuple(plane))
+        return cls(shape, plane)
 
     @classmethod
     def padded(cls, shape: Shape, plane: Shape) -> Placement:
@@ -58,14 +61,14 @@ class Placement:
         scale = min(plane[0] / shape[0], plane[1] / shape[1])
         height, width = (max(1, min(p, round(s * scale))) for s, p in zip(shape, plane, strict=True))
         top, left = (plane[0] - height) // 2, (plane[1] - width) // 2
-        return cls(tuple(shape), tuple(plane), target=(top, left, height, width))
+        return cls(shape, plane, target=(top, left, height, width))
 
     @classmethod
     def cropped(cls, shape: Shape, plane: Shape, side: int | None = None) -> Placement:
         """Give the central square of the image, as large as fits or ``side`` wide, on the whole plane."""
         edge = min(shape) if side is None else min(int(side), *shape)
         source = ((shape[0] - edge) // 2, (shape[1] - edge) // 2, edge, edge)
-        return cls(tuple(shape), tuple(plane), source=source)
+        return cls(shape, plane, source=source)
 
     def map_to_plane(self, labels: np.ndarray, outside: int) -> np.ndarray:
         """Bring a label map (H, W) to the plane by nearest neighbours; ``outside`` where it shows none."""

@@ -13,14 +13,15 @@ from scizoo.config import instantiate
 from scizoo.data.encoding import EncodedDataset
 from scizoo.data.maps import MapTarget
 from scizoo.data.ragged import Ragged
-from scizoo.data.targets import FutureTarget, RealTarget
+from scizoo.data.targets import FutureTarget, RealTarget, TargetEncoder
 from scizoo.data.task import TaskData, label_budget
 from scizoo.errors import ConfigError
 from scizoo.evaluation.baseline import Labelled, baseline_outputs, tune
 from scizoo.evaluation.cost import Cost, CostMeter, count_parameters
 from scizoo.evaluation.floor import Floor, forecast_levels
 from scizoo.evaluation.map_statistics import map_outputs
-from scizoo.evaluation.metrics import default_metrics
+from scizoo.evaluation.metrics import default_metrics, get_metric
+from scizoo.evaluation.operating import ThresholdRule
 from scizoo.evaluation.outputs import Outputs, interpolate_levels, meta_columns
 from scizoo.training.build import ModelParts, build_parts
 from scizoo.training.segment import segment_task
@@ -171,6 +172,7 @@ class Arena:
             raise ConfigError(f"tasks of kind {self.kind} have no comparison.")
         metric = (cfg.get("task") or {}).get("metric")
         self.metric = str(metric or default_metrics(self.kind)[0].name)
+        check_decisions(cfg, self.metric, data.target)
         self.levels = forecast_levels(cfg) if self.kind == "forecast" else ()
         self.floor: Floor | None = None
         if self.kind == "forecast":
@@ -348,6 +350,30 @@ class Arena:
         quantiles = interpolate_levels(prediction["quantiles"], levels or self.levels, self.levels)
         found = network_outputs(self.data, rows, {**prediction, "quantiles": quantiles}, self.levels)
         return self.floor.forecast([self.data.records[row] for row in rows]).beside(found)
+
+
+def check_decisions(cfg: Mapping[str, Any], metric: str, target: TargetEncoder) -> None:
+    """Refuse a metric or a threshold rule for two classes where there are more.
+
+    Raises
+    ------
+    ConfigError
+        Naming what asks for two classes.
+    """
+    if target.kind != "classification" or target.outputs == 2:
+        return
+    if get_metric(metric, target.kind).binary:
+        what = f"the metric '{metric}'"
+    elif ThresholdRule.from_config(cfg) is not None:
+        what = "evaluation.threshold"
+    else:
+        return
+    raise ConfigError(
+        f"{what} is for two classes; this task has {target.outputs}.",
+        remedy="choose another one, such as macro_f1."
+        if what != "evaluation.threshold"
+        else "set evaluation.threshold.rule=null.",
+    )
 
 
 def output_names(target: Any) -> list[str]:

@@ -374,17 +374,17 @@ for _metric in (
         Metric(
             name,
             title,
-            direction,
+            "lower" if table in ("hd95", "assd") else "higher",
             ("segmentation",),
             needs,
             segmentations.value(segmentations.mean_of(table)),
             segmentations.mean_of(table),
         )
-        for name, title, direction, needs, table in (
-            ("mean_dice", "mean Dice", "higher", _MAPS, "dice"),
-            ("iou", "mean IoU", "higher", _MAPS, "iou"),
-            ("hd95", "HD95", "lower", ("hd95",), "hd95"),
-            ("assd", "ASSD", "lower", ("assd",), "assd"),
+        for name, title, needs, table in (
+            ("mean_dice", "mean Dice", _MAPS, "dice"),
+            ("iou", "mean IoU", _MAPS, "iou"),
+            ("hd95", "HD95", ("hd95",), "hd95"),
+            ("assd", "ASSD", ("assd",), "assd"),
         )
     ),
     *(
