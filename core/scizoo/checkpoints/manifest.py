@@ -19,6 +19,7 @@ _MACHINE_KEYS = frozenset({"run_dir", "cache", "cache_dir", "output_dir", "hydra
 _ABSOLUTE = re.compile(r"^(?:file://|/|~|[A-Za-z]:[\\/]|\\\\)")
 # A path inside a command: at its start, or after a space, quote, "=", "[" or ",".
 _PATH_IN_TEXT = re.compile(r"(?:(?<=[=\s'\"\[,])|^)(?:file://)?[/~](?:[^\s'\",\]]*/)?(?=[^\s/])")
+_PATH_IN_BRACKETS = re.compile(r"\((?:/|~/|[A-Za-z]:[\\/])(?:[^()]*[\\/])?(?=[^\s/()\\])")
 _USERINFO = re.compile(r"(?<=://)[^/@\s]+@")
 
 
@@ -192,7 +193,8 @@ def portable(value: Any) -> Any:
     if isinstance(value, str):
         if _ABSOLUTE.match(value):
             return re.split(r"[\\/]", value.rstrip("\\/"))[-1]
-        return _USERINFO.sub("", value)
+        # A data set's name may say in brackets where it was read from.
+        return _USERINFO.sub("", _PATH_IN_BRACKETS.sub("(", value))
     return value
 
 
