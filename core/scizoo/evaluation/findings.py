@@ -38,6 +38,7 @@ from scizoo.evaluation.forecasts import (
 from scizoo.evaluation.intervals import PairedResult, estimate, holm, paired_difference
 from scizoo.evaluation.metrics import Metric, applicable, default_metrics, get_metric, score
 from scizoo.evaluation.outputs import Outputs
+from scizoo.evaluation.ranked import rank_histogram, search_facts
 from scizoo.evaluation.subgroups import audit_subgroups
 from scizoo.evaluation.table import Row
 from scizoo.evaluation.tuning import merit
@@ -269,6 +270,8 @@ def calibration_section(one: Judged, settings: Settings) -> dict[str, Any] | Non
     validation = one.validation[0] if one.validation else None
     fits = validation is not None and len(validation) >= _FEW
     found: dict[str, Any]
+    if test.kind == "retrieval":  # ranks say nothing of probabilities
+        return None
     if test.kind == "forecast":
         if not central_levels(test.levels):
             return None
@@ -303,10 +306,11 @@ def conformal_coverage(one: Judged, settings: Settings) -> Coverage | None:
     """Fit conformal sets or intervals on validation and measure them on test, overall and by group.
 
     They are fitted to the outputs of the first seed as they are, not to scaled ones: the validation part
-    would be used twice. None where validation is missing or too small, or for several labels at once.
+    would be used twice. None where validation is missing or too small, for several labels at once, and for
+    retrieval.
     """
     test = one.test[0]
-    if not one.validation or len(one.validation[0]) < _FEW or test.kind == "multilabel":
+    if not one.validation or len(one.validation[0]) < _FEW or test.kind in ("multilabel", "retrieval"):
         return None
     validation = one.validation[0]
     options: dict[str, Any] = {"resamples": settings.resamples, "seed": settings.seed}
@@ -341,7 +345,7 @@ def subgroups_section(
 
 
 def errors_section(one: Judged) -> dict[str, Any]:
-    """Give what the first seed got wrong: a confusion matrix, residuals, counts a label, errors a step."""
+    """Give what the first seed got wrong: confusions, residuals, counts a label, errors a step, or ranks."""
     test = one.test[0]
     found: dict[str, Any] = {"name": one.title, "labels": one.labels, "seed": one.seed, "kind": test.kind}
     if test.kind == "classification":
@@ -365,6 +369,8 @@ def errors_section(one: Judged) -> dict[str, Any]:
             "steps": list(range(1, test.targets.shape[1] + 1)),
             "scaled": scaled,
         } | error_by_step(test)
+    if test.kind == "retrieval":
+        return found | rank_histogram(test)
     mean = test.require("mean")
     rows = np.linspace(0, len(test) - 1, min(len(test), 2000)).round().astype(int)  # enough for a figure
     return {**found, "classes": list(test.classes), "true": test.targets[rows], "predicted": mean[rows]}
@@ -438,6 +444,10 @@ def worst_mistakes(one: Judged, records: Mapping[str, Record], most: int) -> lis
             }
             for row in rows
         ]
+    elif test.kind == "retrieval":
+        rows = np.argsort(-test.require("ranks")[:, 0], kind="stable")[:most]
+        rows = rows[test.require("ranks")[rows, 0] > 1]
+        facts = [search_facts(test, row, records) for row in rows]
     else:
         error = np.abs(test.targets - test.require("mean"))
         # Targets may have different units: the largest error in units of each target's spread.

@@ -16,7 +16,7 @@ from typing import Literal
 import numpy as np
 
 from scizoo.errors import ConfigError, did_you_mean
-from scizoo.evaluation import forecasts, resampled, scores
+from scizoo.evaluation import forecasts, ranks, resampled, scores
 from scizoo.evaluation.outputs import Outputs
 from scizoo.evaluation.scores import Undefined
 
@@ -125,6 +125,7 @@ STAND_IN = {
     "multilabel": "mean_brier",
     "regression": "rmse",
     "forecast": "mae",
+    "retrieval": "mrr",
 }
 _DEFAULTS = {
     "classification": ("mcc", "balanced_accuracy", "macro_f1", "auroc", "accuracy", "log_loss", "brier"),
@@ -132,6 +133,7 @@ _DEFAULTS = {
     "multilabel": ("mean_auroc", "mean_auprc", "mean_brier"),
     "regression": ("rmse", "mae", "r2", "spearman", "pearson", "nll"),
     "forecast": ("mase", "wql", "relative", "relative_crps", "smape", "mae", "mse", "crps", "coverage_error"),
+    "retrieval": tuple(f"{name}{end}" for end in ("", "_back") for name in ranks.NAMES),
     "language": ("bits_per_token", "perplexity"),
 }
 
@@ -225,6 +227,8 @@ _BOUNDS = {
     "r2": (-math.inf, 1.0),
     "bits_per_token": _POSITIVE,
     "perplexity": (1.0, math.inf),
+    **{f"{name}{end}": _SHARE for name in ranks.NAMES for end in ("", "_back")},
+    **dict.fromkeys(("median_rank", "median_rank_back"), (1.0, math.inf)),
 }
 _CLASS = ("classification", "tokens")
 _FORECAST, _Q = ("forecast",), ("quantiles",)
@@ -301,6 +305,13 @@ for _metric in (
             ("crps", "CRPS", _Q, forecasts.crps),
             ("coverage_error", "coverage error", _Q, forecasts.coverage_error),
         )
+    ),
+    *(
+        Metric(
+            f"{name}{end}", f"{title}{words}", direction, ("retrieval",), ("ranks",), ranks.single(one), one
+        )
+        for way, (end, words) in enumerate((("", ""), ("_back", " of queries")))
+        for name, title, direction, one in ranks.measures(way)
     ),
     Metric(
         "bits_per_token",
