@@ -239,11 +239,12 @@ def _texts(values: Sequence[Any], text: str | Callable[[Any], str] | None) -> li
     DataError
         When one is no text.
     """
+    read: Callable[[Any], Any] | None = None if isinstance(text, str) else text
     if isinstance(text, str):
         from scizoo.config import get_class
 
-        text = get_class(text, key="query_text, document_text")
-    found = [value if text is None else text(value) for value in values]
+        read = get_class(text, key="query_text, document_text")
+    found = [value if read is None else read(value) for value in values]
     for one in found:
         if not isinstance(one, str):
             raise DataError(

@@ -265,14 +265,11 @@ _Measure = Callable[[Outputs, np.ndarray], np.ndarray]
 
 def measures(way: int) -> list[tuple[str, str, Literal["higher", "lower"], _Measure]]:
     """Name the measures of one direction: name, title, which way is better, and the function."""
-    recalls = [
-        (f"recall_at_{most}", f"recall at {most}", "higher", recall_at(most, way)) for most in (1, 5, 10)
-    ]
-    return [  # type: ignore[return-value]
-        ("mrr", "MRR", "higher", reciprocal_rank(way)),
-        *recalls,
-        ("median_rank", "median rank", "lower", median_rank(way)),
-    ]
+    found: list[tuple[str, str, Literal["higher", "lower"], _Measure]]
+    found = [("mrr", "MRR", "higher", reciprocal_rank(way))]
+    for most in (1, 5, 10):
+        found.append((f"recall_at_{most}", f"recall at {most}", "higher", recall_at(most, way)))
+    return [*found, ("median_rank", "median rank", "lower", median_rank(way))]
 
 
 def single(function: Callable[[Outputs, np.ndarray], np.ndarray]) -> Callable[..., float]:

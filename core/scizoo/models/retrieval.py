@@ -69,14 +69,14 @@ class DualEncoder(Backbone):
         The same object where one network serves both sides.
     """
 
-    def __init__(self, query: nn.Module, document: nn.Module):
+    def __init__(self, query: Any, document: Any):
         super().__init__()
         self.query: Any = query
         # A module that is registered twice would be counted, saved and decayed twice.
         self.second: Any = None if document is query else document
-        self.hidden_size = int(self.query.hidden_size)
-        self.causal = bool(self.query.causal)
-        self.input_key = str(self.query.input_key)
+        self.hidden_size = int(query.hidden_size)
+        self.causal = bool(query.causal)
+        self.input_key = str(query.input_key)
 
     @property
     def document(self) -> Any:
@@ -191,16 +191,16 @@ class RetrievalHead(Head):
         self.temperature, self.learn_temperature = float(temperature), bool(learn_temperature)
         self.negatives, self.dropout = negatives, float(dropout)
         self.pool = build_pool(self.pooling, self.hidden_size)
+        # A module that serves both sides is registered once, or its weights would be saved twice.
         one = self.shared and self.document_pooling == self.pooling
-        self.pool_document = self.pool if one else build_pool(self.document_pooling, self.document_size)
+        self.other_pool = None if one else build_pool(self.document_pooling, self.document_size)
         self.drop = nn.Dropout(self.dropout)
         self.project: nn.Module = nn.Identity()
-        self.project_document: nn.Module = nn.Identity()
+        self.other_project: nn.Module | None = None
         if self.width is not None:
             self.project = nn.Linear(self.hidden_size, self.width, bias=False)
-            self.project_document = (
-                self.project if self.shared else nn.Linear(self.document_size, self.width, bias=False)
-            )
+            if not self.shared:
+                self.other_project = nn.Linear(self.document_size, self.width, bias=False)
         scale = torch.tensor(-math.log(self.temperature))
         self.log_scale: Tensor
         if self.learn_temperature:
@@ -218,13 +218,19 @@ class RetrievalHead(Head):
             found["shared"] = backbone.shared
         return found
 
+    def pool_of(self, side: Side) -> nn.Module:
+        """Give what pools a side."""
+        return self.pool if side == "query" or self.other_pool is None else self.other_pool
+
     def features(self, hidden: Hidden, side: Side = "query") -> Tensor:
         """Return one vector a sequence, ``[B, D]``, before the projection."""
-        return (self.pool if side == "query" else self.pool_document)(hidden)
+        return self.pool_of(side)(hidden)
 
     def vectors(self, hidden: Hidden, side: Side = "query") -> Tensor:
         """Return the place of each sequence in the common space, ``[B, C]``, of length 1."""
-        project = self.project if side == "query" else self.project_document
+        own = side == "document" and self.other_project is not None
+        project = self.other_project if own else self.project
+        assert project is not None
         return F.normalize(project(self.drop(self.features(hidden, side))).float(), dim=-1)
 
     def forward(self, hidden: Hidden, batch: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -307,7 +313,7 @@ class SideFeatures(nn.Module):
 
     def __init__(self, head: RetrievalHead, side: Side):
         super().__init__()
-        self.pool = head.pool if side == "query" else head.pool_document
+        self.pool = head.pool_of(side)
 
     def features(self, hidden: Hidden) -> Tensor:
         """Return ``[B, D]``."""

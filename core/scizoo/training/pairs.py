@@ -95,18 +95,17 @@ def pair_features(
     tuple of (PairedDataset, DualEncoder)
         The features in the place of the windows, and what stands in for the networks.
     """
-    sides = []
-    for side in SIDES:
-        sides.append(
-            cached_features(
-                getattr(backbone, side),
-                SideFeatures(head, side),
-                getattr(encoded, side),
-                folder=folder,
-                key=f"{key}\n{side}" if key else "",
-                batch_size=batch_size,
-                precision=precision,
-            )
+    query, document = (
+        cached_features(
+            getattr(backbone, side),
+            SideFeatures(head, side),
+            getattr(encoded, side),
+            folder=folder,
+            key=f"{key}\n{side}" if key else "",
+            batch_size=batch_size,
+            precision=precision,
         )
-    stands = [FeatureBackbone(side.hidden_size) for side in sides]
-    return PairedDataset(*sides, encoded.identities), DualEncoder(*stands)
+        for side in SIDES
+    )
+    stands = DualEncoder(FeatureBackbone(query.hidden_size), FeatureBackbone(document.hidden_size))
+    return PairedDataset(query, document, encoded.identities), stands

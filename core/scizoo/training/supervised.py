@@ -190,7 +190,7 @@ def fit_task(
             "batch_size": int(cfg["batching"].get("eval_batch_size") or 64),
             "precision": precision,
         }
-        if isinstance(encoded, PairedDataset):
+        if isinstance(encoded, PairedDataset) and isinstance(head, RetrievalHead):
             source, backbone = pair_features(trained, head, encoded, key=features_key, **options)
         else:
             source = cached_features(trained, head, encoded, key=features_key, **options)
