@@ -34,7 +34,7 @@ from scizoo.evaluation.ranked import rank_histogram, search_facts
 from scizoo.evaluation.rankers import Bm25Ranking, RandomRanking, TfidfRanking
 from scizoo.evaluation.ranks import Pairing, PoolSettings, rank_outputs, ranker_outputs
 from scizoo.models.backbones import Hidden, build_backbone
-from scizoo.models.retrieval import DualEncoder, PairHidden, RetrievalHead
+from scizoo.models.retrieval import DualEncoder, PairHidden, RetrievalHead, Standardise
 from scizoo.search import nearest
 
 TINY = {
@@ -254,7 +254,7 @@ def test_batches_without_other_pairs_are_refused():
 
 
 def test_the_loss_is_symmetric_cross_entropy_without_false_negatives():
-    head = RetrievalHead(4, 1, width=None, temperature=0.5)
+    head = RetrievalHead(4, 1, width=None, temperature=0.5, standardise=False)
     states = torch.randn(3, 1, 4, generator=torch.Generator().manual_seed(0))
     others = torch.randn(3, 1, 4, generator=torch.Generator().manual_seed(1))
     mask = torch.ones(3, 1, dtype=torch.bool)
@@ -274,15 +274,24 @@ def test_the_loss_is_symmetric_cross_entropy_without_false_negatives():
     back = [(2 * cosine[[0, 2], 0]).logsumexp(0), (2 * cosine[[1, 2], 1]).logsumexp(0)]
     back = [back[0] - 2 * cosine[0, 0], back[1] - 2 * cosine[1, 1]]
     back.append((2 * cosine[:, 2]).logsumexp(0) - 2 * cosine[2, 2])
-    total = float(sum(forth) + sum(back)) / 6
-    assert float(head.loss(outputs, alike)) == pytest.approx(total, rel=1e-5)
+    total = (sum(forth) + sum(back)).item() / 6
+    assert head.loss(outputs, alike).item() == pytest.approx(total, rel=1e-5)
     # groups count only where asked
     grouped = {**batch, "group_number": torch.tensor([1, 1, 2])}
-    assert float(head.loss(outputs, grouped)) == pytest.approx(float(head.loss(outputs, batch)))
-    strict = RetrievalHead(4, 1, width=None, temperature=0.5, negatives="groups")
-    assert float(strict.loss(outputs, grouped)) == pytest.approx(total, rel=1e-5)
+    assert head.loss(outputs, grouped).item() == pytest.approx(loss.item())
+    strict = RetrievalHead(4, 1, width=None, temperature=0.5, standardise=False, negatives="groups")
+    assert strict.loss(outputs, grouped).item() == pytest.approx(total, rel=1e-5)
     lonely = {"target": torch.tensor([1, 1, 1])}
-    assert float(head.loss(outputs, lonely)) == 0.0
+    assert head.loss(outputs, lonely).item() == 0.0
+
+
+def test_pooled_states_are_standardised_and_a_single_row_is_not_lost():
+    layer = Standardise(2).train()
+    rows = torch.tensor([[1.0, 10.0], [3.0, 30.0]])
+    torch.testing.assert_close(layer(rows), torch.tensor([[-1.0, -1.0], [1.0, 1.0]]), atol=1e-4, rtol=0)
+    torch.testing.assert_close(layer.running_mean, torch.tensor([2.0, 20.0]))
+    assert torch.isfinite(layer(rows[:1])).all() and int(layer.num_batches_tracked) == 1
+    torch.testing.assert_close(layer.eval()(torch.tensor([[2.0, 20.0]])), torch.zeros(1, 2))
 
 
 def test_heads_that_cannot_be_are_refused():
@@ -328,7 +337,9 @@ def test_planted_copies_of_documents_are_found_across_parts():
     told = audit(records, split, ExactSimilarity(), kind="retrieval", settings=settings)
     assert not told.failed()
     # documents that are no texts are compared for equality
-    arrays = [Record(record.id, record.input, np.array([len(record.target)])) for record in records]
+    arrays = [
+        Record(record.id, record.input, np.frombuffer(record.target.encode(), np.uint8)) for record in records
+    ]
     found = {leak.kind: leak for leak in audit(arrays, split, ExactSimilarity(), kind="retrieval").findings}
     assert found["exact_documents"].count == 1 and found["near_documents"].failed is None
 

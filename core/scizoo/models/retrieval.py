@@ -124,6 +124,32 @@ class DualEncoder(Backbone):
         return sum(one.flops_per_token(seq_len, training) for one in (self.query, self.document)) / 2
 
 
+class Standardise(nn.BatchNorm1d):
+    """Batch normalisation without weights of its own; a single row gets the running mean and variance.
+
+    Networks with initial weights give nearly the same vector for every input, and what is common to all hides
+    what differs. Early means weigh all batches alike, so that short runs are not judged by their beginning.
+
+    Parameters
+    ----------
+    size : int
+        Width of the vectors.
+    """
+
+    def __init__(self, size: int):
+        super().__init__(size, affine=False)
+
+    def forward(self, input: Tensor) -> Tensor:
+        """Standardise vectors ``[B, D]``."""
+        mean, variance, batches = self.running_mean, self.running_var, self.num_batches_tracked
+        assert mean is not None and variance is not None and batches is not None
+        learns = self.training and len(input) > 1
+        if learns:
+            batches.add_(1)
+        share = max(0.1, 1.0 / max(1.0, float(batches))) if learns else 0.0
+        return F.batch_norm(input.float(), mean, variance, None, None, learns, share, self.eps)
+
+
 class RetrievalHead(Head):
     """A common space of queries and documents, by the symmetric InfoNCE loss over each batch.
 
@@ -146,6 +172,9 @@ class RetrievalHead(Head):
         How a sequence becomes one vector.
     document_pooling : str, optional
         The same for documents; ``pooling`` by default.
+    standardise : bool
+        Whether the pooled states of each side are standardised over the batch before the projection; in
+        prediction by their running mean and variance.
     dropout : float
         On that vector.
     temperature : float
@@ -169,6 +198,7 @@ class RetrievalHead(Head):
         shared: bool | None = None,
         pooling: str = "mean",
         document_pooling: str | None = None,
+        standardise: bool = True,
         dropout: float = 0.0,
         temperature: float = 0.07,
         learn_temperature: bool = True,
@@ -194,6 +224,11 @@ class RetrievalHead(Head):
         # A module that serves both sides is registered once, or its weights would be saved twice.
         one = self.shared and self.document_pooling == self.pooling
         self.other_pool = None if one else build_pool(self.document_pooling, self.document_size)
+        self.standardise = bool(standardise)
+        sizes = (self.hidden_size, self.document_size)  # each side has its own mean, also with one network
+        self.scale, self.other_scale = (
+            Standardise(size) if self.standardise else nn.Identity() for size in sizes
+        )
         self.drop = nn.Dropout(self.dropout)
         self.project: nn.Module = nn.Identity()
         self.other_project: nn.Module | None = None
@@ -231,7 +266,8 @@ class RetrievalHead(Head):
         own = side == "document" and self.other_project is not None
         project = self.other_project if own else self.project
         assert project is not None
-        return F.normalize(project(self.drop(self.features(hidden, side))).float(), dim=-1)
+        scale = self.scale if side == "query" else self.other_scale
+        return F.normalize(project(self.drop(scale(self.features(hidden, side)))).float(), dim=-1)
 
     def forward(self, hidden: Hidden, batch: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Return ``query`` and, where the batch holds documents, ``document``: ``[B, C]``, of length 1."""
@@ -265,7 +301,8 @@ class RetrievalHead(Head):
     def settings(self) -> dict[str, Any]:
         """Return the plain settings of this head."""
         names = ("document_size", "width", "shared", "pooling", "document_pooling", "dropout", "temperature")
-        return {name: getattr(self, name) for name in (*names, "learn_temperature", "negatives")}
+        more = ("standardise", "learn_temperature", "negatives")
+        return {name: getattr(self, name) for name in (*names, *more)}
 
     def zero_shot(self, backbone: Backbone, target: TargetEncoder) -> Head:
         """Return itself: it searches other documents as it is."""
@@ -335,4 +372,4 @@ def pooled_head(backbone: DualEncoder) -> RetrievalHead:
             remedy="choose adapt=probe, lora or full.",
         )
     size = backbone.hidden_size
-    return RetrievalHead(size, size, width=None, shared=True, learn_temperature=False)
+    return RetrievalHead(size, size, width=None, shared=True, standardise=False, learn_temperature=False)
