@@ -151,10 +151,8 @@ def test_one_network_learns_to_search_and_goes_through_every_job(toy: Path, caps
     report = json.loads((toy / "one/report.json").read_text())
     jsonschema.validate(report, schema())
     assert report["errors"]["counts"] and report["calibration"] is None and report["conformal"] is None
-    worst = report["mistakes"][0]
-    assert worst["query"] and worst["rank"] > 1 and len(worst["answers"]) == 3
     page = (toy / "one/report.html").read_text()
-    assert "Worst searches" in page and "Ranks" in page and "queries for documents" in page
+    assert "Ranks" in page and "queries for documents" in page
 
     # the checkpoint: one network, one tokenizer, and what documents need
     folder = toy / "one/checkpoint"
@@ -210,8 +208,13 @@ def test_one_network_learns_to_search_and_goes_through_every_job(toy: Path, caps
 
 
 def test_two_networks_come_back_bit_for_bit_each_opened_by_its_library(toy: Path):
-    words = [*NEW, "trainer.max_epochs=2", "versus=[]"]
+    words = [*NEW, "trainer.max_epochs=1", "versus=[]"]
     assert main(["finetune", "toy/two", *words, "run_dir=two"]) == 0
+    report = json.loads((toy / "two/report.json").read_text())
+    jsonschema.validate(report, schema())
+    worst = report["mistakes"][0]
+    assert worst["query"] and worst["rank"] > 1 and len(worst["answers"]) == 3
+    assert "Worst searches" in (toy / "two/report.html").read_text()
     folder = toy / "two/checkpoint"
     found = load_checkpoint(folder)
     assert found.document is not None and found.document.context.max_length == 6
