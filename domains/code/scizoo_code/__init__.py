@@ -1,0 +1,11 @@
+"""Source code for scizoo: files, functions and their documentation."""
+
+from scizoo.domain import Domain
+
+DOMAIN = Domain(
+    name="code",
+    summary="Language models of source code: completion, infilling, search, classification, pass@k",
+    package="scizoo_code",
+    formats=("source trees", "git checkouts", "source files of any language", "JSONL", "CSV", "Parquet"),
+    requires=("tree_sitter", "tree_sitter_python", "charset_normalizer"),
+)
