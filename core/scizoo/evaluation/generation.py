@@ -28,11 +28,15 @@ class Generated:
         The same as tokens, without special tokens and without what was given as a prompt.
     references : list, optional
         The held-out record whose beginning each was given, where records are continued.
+    answers : list, optional
+        What was written after a prompt that the scorer chose, as the field's objects; see
+        :meth:`Scorer.prompt`.
     """
 
     inputs: list[Any]
     rows: list[np.ndarray]
     references: list[Any] | None = None
+    answers: list[Any] | None = None
 
     def __len__(self) -> int:
         return len(self.inputs)
@@ -93,6 +97,21 @@ class Scorer(ABC):
             When it cannot be read.
         """
         return text
+
+    def prompt(self, value: Any) -> Any | None:
+        """Give the part of a held-out record that a model is handed, to write the rest.
+
+        Returns
+        -------
+        object or None
+            What the tokenizer encodes; ``samples.count`` answers to each are written. None, the default:
+            records have no prompts of their own.
+        """
+        return None
+
+    def answer(self, value: Any) -> Any:
+        """Give the rest of a held-out record after its :meth:`prompt`: what a perfect model would write."""
+        return value
 
     def continuations(
         self, keys: Sequence[Hashable | None], references: Sequence[Any]

@@ -84,7 +84,9 @@ def read_prompts(cfg: dict[str, Any], run_dir: Path, scorer: Scorer) -> tuple[li
     if not (cfg.get("data") or {}).get("path"):
         return [], []
     records = read_records(open_dataset(cfg), run_dir)
-    return [record.id for record in records], [record.input for record in records]
+    given = [scorer.prompt(record.input) for record in records]
+    prompts = [record.input if one is None else one for record, one in zip(records, given, strict=True)]
+    return [record.id for record in records], prompts
 
 
 def sample_table(drawn: Drawn, texts: list[str], names: list[str]) -> pd.DataFrame:
