@@ -318,7 +318,8 @@ class WritingArena:
     def _drawn(self, baseline: RecordGenerator, seed: int) -> Drawn:
         """Let a baseline write, beginnings of one length at a time."""
         lengths = np.array([len(start) for start in self.starts])
-        order, parts = [], []
+        order: list[np.ndarray] = []
+        parts: list[Drawn] = []
         for length in np.unique(lengths).tolist():
             rows = np.flatnonzero(lengths == length)
             given = np.stack([self.starts[row] for row in rows])
