@@ -8,8 +8,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
-import numpy as np
-
 from scizoo.data.ragged import Ragged
 from scizoo.errors import CheckpointError, ConfigError
 from scizoo.files import write_json
@@ -88,8 +86,8 @@ class TokenTokenizer(Tokenizer):
     cls_id: ClassVar[int] = 2
     sep_id: ClassVar[int] = 3
     mask_id: ClassVar[int] = 4
-    #: What :meth:`size` counts, such as "byte". The likelihood of language models is then told per unit, so that
-    #: models of different tokenizers can be compared. None: an input has no length that tokenizers agree on.
+    #: What :meth:`size` counts, such as "byte". The likelihood of language models is then told per unit, so
+    #: that models of different tokenizers can be compared. None: nothing but tokens can be counted.
     unit: ClassVar[str | None] = None
 
     @property
@@ -115,33 +113,6 @@ class TokenTokenizer(Tokenizer):
             When the tokenizer names no unit.
         """
         raise ConfigError(f"{type(self).__name__} counts inputs in nothing but its own tokens.")
-
-    def prompts(self, inputs: Sequence[Any]) -> list[np.ndarray | None]:
-        """Return what a model is given of each input before it writes on, where inputs say so themselves.
-
-        Parameters
-        ----------
-        inputs : sequence
-            ``Record.input`` of each record.
-
-        Returns
-        -------
-        list of ndarray of int, or None
-            The beginning of the row that :meth:`encode` gives; None for an input without a prompt of its own.
-        """
-        return [None] * len(inputs)
-
-    def complete(self, input: Any, ids: Sequence[int]) -> Any:
-        """Put what was written after an input's own prompt into the place of its own continuation.
-
-        Parameters
-        ----------
-        input : Any
-            One for which :meth:`prompts` gives a prompt.
-        ids : sequence of int
-            What was written; special tokens are left out.
-        """
-        raise ConfigError(f"{type(self).__name__} knows no inputs with prompts of their own.")
 
 
 def tokenizer_entry(tokenizer: Tokenizer) -> dict[str, Any]:

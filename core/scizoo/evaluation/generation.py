@@ -113,6 +113,25 @@ class Scorer(ABC):
         """Give the rest of a held-out record after its :meth:`prompt`: what a perfect model would write."""
         return value
 
+    def complete(self, value: Any, answer: Any) -> Any | None:
+        """Give a held-out record with what was written in the place of its own rest.
+
+        A field whose records end by their own grammar ends what was written there, if the model went on.
+
+        Parameters
+        ----------
+        value : Any
+            A record that has a :meth:`prompt`.
+        answer : Any
+            What was written after that prompt; None where the tokens stand for nothing.
+
+        Returns
+        -------
+        object or None
+            None, the default: prompt and answer are read together, as the tokenizer gives them back.
+        """
+        return None
+
     def continuations(
         self, keys: Sequence[Hashable | None], references: Sequence[Any]
     ) -> Mapping[str, SampleFigure]:

@@ -48,7 +48,7 @@ class Likelihood:
         return -(weights @ self.sums) / np.log(2) / np.maximum(weights @ self.sizes, 1)
 
     def estimates(self, *, resamples: int, level: float) -> dict[str, Estimate]:
-        """Give the likelihood per token and record, and per unit where there is one, bootstrapped over groups."""
+        """Give the likelihood per token, record and unit (where there is one), bootstrapped over groups."""
         settings: dict[str, Any] = {"resamples": resamples, "level": level}
         found = {
             NLL_TOKEN: estimate_function(self.per_token, self.groups, **settings),

@@ -268,7 +268,14 @@ class WritingArena:
             likelihood = {
                 part: self._likelihood(
                     rows,
-                    *record_likelihood(fitted.backbone, fitted.objective, self.once, rows, batch_size=size),
+                    *record_likelihood(
+                        fitted.backbone,
+                        fitted.objective,
+                        self.once,
+                        rows,
+                        given=self._given(rows),
+                        batch_size=size,
+                    ),
                 )
                 for part, rows in self.judged.items()
             }
@@ -305,11 +312,8 @@ class WritingArena:
             baseline.fit(training, ids["validation"], self.tokenizer)
             drawn = self._drawn(baseline, seed)
             likelihood = {
-                part: self._likelihood(
-                    self.judged[part],
-                    *_by_record(rows[part], baseline.log_likelihood(ids[part]), self.judged[part]),
-                )
-                for part in ("validation", "test")
+                part: self._likelihood(judged, *_by_record(baseline, rows[part], judged, self._given(judged)))
+                for part, judged in self.judged.items()
             }
         named = replace(contender, title=baseline.title)
         settings = {key: value for key, value in vars(baseline).items() if key in ("order", "tried")}
@@ -346,24 +350,52 @@ class WritingArena:
         rows = [
             row[int((start >= first).sum()) :] for start, row in zip(self.starts, drawn.rows, strict=True)
         ]
-        return Generated(
-            [decode(self.tokenizer, row) for row in drawn.rows],
-            rows,
-            None if self.begun is None else self.inputs(self.begun),
-            None if self._scorer is None else [decode(self.tokenizer, row) for row in rows],
-        )
+        inputs = [decode(self.tokenizer, row) for row in drawn.rows]
+        if self.begun is None:
+            return Generated(inputs, rows)
+        references = self.inputs(self.begun)
+        if self._scorer is None:
+            return Generated(inputs, rows, references)
+        answers = [decode(self.tokenizer, row) for row in rows]
+        whole = [self._scorer.complete(*pair) for pair in zip(references, answers, strict=True)]
+        inputs = [one if found is None else found for one, found in zip(inputs, whole, strict=True)]
+        return Generated(inputs, rows, references, answers)
+
+    def _given(self, rows: np.ndarray) -> np.ndarray:
+        """Count the tokens of some records that are not scored, because they are given: their prompts."""
+        if self._scorer is None:
+            return np.zeros(len(rows), dtype=np.int64)
+        prompts = [self._scorer.prompt(value) for value in self.inputs(rows)]
+        return self.tokenizer.encode(prompts)[self.encoded.main_input].lengths
 
     def _likelihood(self, rows: np.ndarray, sums: np.ndarray, tokens: np.ndarray) -> Likelihood:
-        return Likelihood(sums, tokens, self.data.split.groups[rows].astype(str))
+        groups, unit = self.data.split.groups[rows].astype(str), self.tokenizer.unit
+        if unit is None:
+            return Likelihood(sums, tokens, groups)
+        scorer = self._scorer
+        scored = [value if scorer is None else scorer.answer(value) for value in self.inputs(rows)]
+        return Likelihood(sums, tokens, groups, np.array([self.tokenizer.size(one) for one in scored]), unit)
 
 
 def _by_record(
-    pieces: Sequence[tuple[int, np.ndarray]], scores: np.ndarray, rows: np.ndarray
+    baseline: RecordGenerator,
+    pieces: Sequence[tuple[int, np.ndarray]],
+    rows: np.ndarray,
+    given: np.ndarray,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Add up the likelihood of the windows of each record, and their predicted tokens."""
+    """Add up the likelihood of each record after what is given of it, and the predicted tokens."""
     place = {int(row): number for number, row in enumerate(rows)}
+    left = given.copy()
+    shown: list[np.ndarray] = []
+    for record, ids in pieces:
+        skipped = min(int(left[place[record]]), len(ids) - 1)
+        left[place[record]] -= skipped
+        shown.append(ids[: 1 + skipped])
+    scores = baseline.log_likelihood([ids for _, ids in pieces])
+    if given.any():  # what is given is as likely as it is by itself: the rest is likely given that
+        scores = scores - baseline.log_likelihood(shown)
     sums, counts = np.zeros(len(rows)), np.zeros(len(rows), dtype=np.int64)
-    for (record, ids), score in zip(pieces, scores, strict=True):
+    for (record, ids), start, score in zip(pieces, shown, scores, strict=True):
         sums[place[record]] += score
-        counts[place[record]] += len(ids) - 1
+        counts[place[record]] += len(ids) - len(start)
     return sums, counts

@@ -140,11 +140,11 @@ def find(written: Sequence[Written], scorer: Scorer, main: str, settings: Settin
 
 
 def _columns(figures: Mapping[str, SampleFigure], main: str, unit: str | None) -> list[Metric]:
-    order = [main, *(name for name in figures if name != main)]
     return [
         describe_metric(NLL_TOKEN, "NLL per token", "lower"),
+        figures[main].metric(main),
         *([] if unit is None else [describe_metric(bits_per(unit), f"bits per {unit}", "lower")]),
-        *(figures[name].metric(name) for name in order),
+        *(figure.metric(name) for name, figure in figures.items() if name != main),
         describe_metric(NLL_RECORD, "NLL per record", "lower"),
     ]
 

@@ -133,7 +133,9 @@ class FillInTheMiddle(Augment):
             if not 0.0 <= value <= 1.0:
                 raise ConfigError(f"augment.{name}={value}", expected="a share from 0 to 1")
         if count < 2:
-            raise ConfigError(f"augment.count={count}", expected="at least 2 views: the text, and one with a gap")
+            raise ConfigError(
+                f"augment.count={count}", expected="at least 2 views: the text, and one with a gap"
+            )
         self.rate, self.spm, self.count, self.seed = float(rate), float(spm), int(count), int(seed)
         self._gaps = min(round(self.count * self.rate), self.count - 1)
         if rate and not self._gaps:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Any, ClassVar
 
 import numpy as np
@@ -74,26 +73,6 @@ class SourceTokenizer(TokenTokenizer):
         """Return the length of an input in bytes."""
         return sum(len(to_bytes(piece)) for piece in _plan(input) if not is_mark(piece))
 
-    def prompts(self, inputs: Sequence[Any]) -> list[np.ndarray | None]:
-        """Return what is shown of each input before its continuation: a gap's surroundings, a problem."""
-        own = [place for place, value in enumerate(inputs) if not isinstance(value, str | Documented)]
-        found: list[np.ndarray | None] = [None] * len(inputs)
-        rows = self._rows([_plan(inputs[place])[:-1] for place in own])
-        for place, row in zip(own, rows, strict=True):
-            found[place] = row
-        return found
-
-    def complete(self, input: Any, ids: Sequence[int]) -> Any:
-        """Put what was written where an input's own middle or solution stands."""
-        written = from_bytes(self._decode_bytes([int(id) for id in ids if id >= len(self.SPECIAL)]))
-        if isinstance(input, Arranged):
-            return replace(input, gap=replace(input.gap, middle=written))
-        if isinstance(input, Gap):
-            return replace(input, middle=written)
-        if isinstance(input, Problem):
-            return replace(input, solution=written)
-        return super().complete(input, ids)
-
 
 def _plan(value: Any, position: int = 0) -> list[str]:
     """Marks and texts of an input, in the order in which they are encoded; what is written on comes last."""
@@ -107,8 +86,12 @@ def _plan(value: Any, position: int = 0) -> list[str]:
         plan = [text_of(value)]
     else:
         raise DataError(
-            f"Input {position} is a {type(value).__name__}.", expected="source as text", remedy="leave it out."
+            f"Input {position} is a {type(value).__name__}.",
+            expected="source as text",
+            remedy="leave it out.",
         )
     if not any(piece for piece in plan if not is_mark(piece)):
-        raise DataError(f"Input {position} is empty.", expected="source of a byte or more", remedy="leave it out.")
+        raise DataError(
+            f"Input {position} is empty.", expected="source of a byte or more", remedy="leave it out."
+        )
     return plan

@@ -19,9 +19,9 @@ from scizoo_code.sources import text_of, to_bytes
 from scizoo_code.tokenizers.base import SourceTokenizer
 
 _FILE = "tokenizer.json"
-#: Where merges may not cross, tried from left to right. A line's end with the indentation of the next line, and the
-#: blank lines between, is one stretch; so are the letters of a name, signs, and the space before either. Digits
-#: stand alone, as in StarCoder (Li et al. 2023, arXiv 2305.06161).
+#: Stretches whose borders no merge crosses, tried in this order. A line's end with the indentation of the
+#: next line, and the blank lines between, is one; so are the letters of a name, signs, and the space before
+#: either. Digits stand alone, as in StarCoder (Li et al. 2023, arXiv 2305.06161).
 STRETCHES = (
     r"(?:[ \t]*\r?\n)+[ \t]*",
     r" ?[\p{L}_]+",
@@ -36,7 +36,7 @@ _BYTES = 256
 
 @cache
 def byte_letters() -> tuple[str, ...]:
-    """Return the printable letter that stands for each byte in the vocabulary (Radford et al. 2019, GPT-2)."""
+    """Return the printable letter that stands for each byte (Radford et al. 2019, GPT-2)."""
     own = [*range(ord("!"), ord("~") + 1), *range(0xA1, 0xAD), *range(0xAE, 0x100)]
     others = iter(range(_BYTES, 2 * _BYTES))
     return tuple(chr(byte) if byte in own else chr(next(others)) for byte in range(_BYTES))
@@ -192,7 +192,8 @@ class SourceBPETokenizer(SourceTokenizer):
         path = Path(folder) / _FILE
         if not path.exists():
             raise CheckpointError(
-                f"{path} is missing.", remedy="fetch the checkpoint again; byte-pair encoding needs its merges."
+                f"{path} is missing.",
+                remedy="fetch the checkpoint again; byte-pair encoding needs its merges.",
             )
         try:
             tokenizer._use(Library.from_str(path.read_text(encoding="utf-8")))
