@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from scizoo_code.grammars import parse, walk
+from scizoo_code.grammars import find, parse
 
 if TYPE_CHECKING:
     from tree_sitter import Node
@@ -83,8 +83,8 @@ def functions_of(text: str, language: str = "python") -> Iterator[Function]:
     if kinds is None:
         return
     data = text.encode("utf-8", "surrogateescape")
-    for node in walk(parse(data, language).root_node):
-        if node.type in kinds and not node.has_error:
+    for node in find(parse(data, language).root_node, language, kinds):
+        if not node.has_error:
             found = _function(node, data, language)
             if found is not None:
                 yield found

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from scizoo.errors import ConfigError
 
 if TYPE_CHECKING:
-    from tree_sitter import Language, Node, Parser, Tree
+    from tree_sitter import Language, Node, Parser, Query, Tree
 
 #: Functions that give a grammar where the package has several.
 _ENTRIES = {"typescript": "language_typescript", "php": "language_php", "ocaml": "language_ocaml"}
@@ -86,6 +86,21 @@ def walk(node: Node) -> Iterator[Node]:
         while not cursor.goto_next_sibling():
             if not cursor.goto_parent() or cursor.node == node:
                 return
+
+
+@cache
+def _query(language: str, kinds: frozenset[str]) -> Query:
+    from tree_sitter import Query
+
+    return Query(grammar(language), "".join(f"({kind}) @found\n" for kind in sorted(kinds)))
+
+
+def find(node: Node, language: str, kinds: frozenset[str]) -> list[Node]:
+    """Find the nodes of some kinds below a node, in the order of the source."""
+    from tree_sitter import QueryCursor
+
+    found = QueryCursor(_query(language, kinds)).captures(node).get("found", [])
+    return sorted(found, key=lambda one: (one.start_byte, -one.end_byte))
 
 
 def has_errors(text: str | bytes, language: str) -> bool:

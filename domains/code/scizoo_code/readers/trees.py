@@ -7,8 +7,9 @@ import os
 import stat
 import subprocess
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from fnmatch import fnmatch
 from pathlib import Path
 
 from scizoo.errors import DataError
@@ -57,9 +58,15 @@ class SourceTree:
     Parameters
     ----------
     root : Path
+    exclude : sequence of str
+        Globs of paths below the root that are left alone; ``docs/*`` is all below ``docs``.
+    whole : bool
+        Whether the root is one repository, though it is no git checkout.
     """
 
     root: Path
+    exclude: Sequence[str] = ()
+    whole: bool = False
     #: What was not looked at, by reason; filled by :meth:`files`.
     skipped: Counter[str] = field(default_factory=Counter)
 
@@ -72,7 +79,9 @@ class SourceTree:
             When the folder cannot be listed.
         """
         self.skipped = Counter()
-        yield from self._below(self.root, None)
+        for file in self._below(self.root, self.root if self.whole else None):
+            if not self._excluded(file.relative):
+                yield file
 
     def _below(self, folder: Path, repository: Path | None) -> Iterator[SourceFile]:
         checkout = (folder / ".git").exists()
@@ -97,12 +106,15 @@ class SourceTree:
             elif entry.is_dir(follow_symlinks=False):
                 if entry.name in SKIPPED or (entry.name.startswith(".") and entry.name != ".github"):
                     self.skipped["hidden and generated folders"] += 1
-                else:
+                elif not self._excluded(f"{Path(entry.path).relative_to(self.root).as_posix()}/"):
                     yield from self._below(Path(entry.path), repository)
             elif entry.is_file(follow_symlinks=False):
                 yield self._file(Path(entry.path), repository)
             else:
                 self.skipped["devices, sockets and pipes"] += 1
+
+    def _excluded(self, relative: str) -> bool:
+        return any(fnmatch(relative, pattern) for pattern in self.exclude)
 
     def _listed(self, folder: Path, names: list[str]) -> Iterator[SourceFile]:
         nested: set[str] = set()
