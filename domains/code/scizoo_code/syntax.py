@@ -33,7 +33,8 @@ CONTAINERS = frozenset(
         "translation_unit",
     }
 )
-#: Nodes between which a name, a number or a sign stands; a gap within a statement begins at one of them.
+_TRIED = 20  # lines that are looked at for each gap
+#: What is left out; see :func:`gaps`.
 Level = Literal["statement", "rest", "block"]
 LEVELS: tuple[Level, ...] = ("statement", "rest", "block")
 
@@ -83,19 +84,45 @@ def end_of(prefix: str, written: str, language: str, level: Level = "statement")
     int
         Characters of `written` that belong to it.
     """
-    before, after = to_bytes(prefix), to_bytes(written)
-    skipped = len(after) - len(after.lstrip())
-    if not after.strip():
+    if not written.strip():
         return len(written)
+    if level == "block":
+        return _end_in_tree(prefix, written, language, level)
+    line = prefix.rpartition("\n")[2]
+    if not line.strip():  # a statement begins here: nothing before it is needed
+        return _end_in_tree("", written, language, level, indent=line)
+    end = _end_in_tree(prefix, written, language, level)
+    if _leaves_block(written[:end], line):  # what stands before was not understood
+        return _end_in_tree(line.lstrip(), written, language, level, indent=line)
+    return end
+
+
+def _end_in_tree(prefix: str, written: str, language: str, level: Level, indent: str = "") -> int:
+    """Find the end by parsing; lines of what was written are moved left by the white space of `indent`."""
+    removed = len(indent) - len(indent.lstrip())
+    lines = written.splitlines(keepends=True)
+    moved = [line[min(removed, len(line) - len(line.lstrip(" \t"))) :] for line in lines[1:]]
+    before, after = to_bytes(prefix), to_bytes("".join([*lines[:1], *moved]))
+    place = len(before) + len(after) - len(after.lstrip())
     root = parse(before + after, language).root_node
-    place = len(before) + skipped
     node = _enclosing_block(root, place) if level == "block" else statement_at(root, place)
-    if node is None or node.type == "ERROR":
+    if node is None or node.type == "ERROR" or node.end_byte <= len(before):
         return len(_first_line(written))
-    end = node.end_byte - len(before)
-    if end <= 0:
-        return len(written)
-    return len(from_bytes(after[:end]))
+    kept = from_bytes(after[: node.end_byte - len(before)])
+    # Back from the moved lines to those that were written.
+    full = kept.count("\n")
+    return sum(len(line) for line in lines[:full]) + (
+        len(kept.rpartition("\n")[2]) + (len(lines[full]) - len(moved[full - 1]) if full else 0)
+        if full < len(lines)
+        else 0
+    )
+
+
+def _leaves_block(kept: str, line: str) -> bool:
+    """Whether lines stand further left than the one in which a statement goes on."""
+    indent = len(line) - len(line.lstrip())
+    others = [other for other in kept.splitlines()[1:] if other.strip()]
+    return any(len(other) - len(other.lstrip()) < indent for other in others)
 
 
 def _enclosing_block(root: Node, place: int) -> Node | None:
@@ -145,33 +172,46 @@ def gaps(
     if level not in LEVELS:
         raise ConfigError(f"data.level={level}", expected=f"one of {', '.join(LEVELS)}")
     data = to_bytes(text)
-    found = []
-    for node in walk(parse(data, language).root_node):
-        span = _span(node, level, rng)
-        if span is not None and not node.has_error:
-            start, end = span
-            if shortest <= end - start <= longest and len(data[start:end].split()) > 1:
-                found.append(span)
-    if not found:
-        return
-    chosen = rng.choice(len(found), size=min(count, len(found)), replace=False)
-    for start, end in sorted(found[place] for place in chosen.tolist()):
+    root = parse(data, language).root_node
+    starts = _line_starts(data)
+    made: list[tuple[int, int]] = []
+    for place in rng.permutation(len(starts))[: _TRIED * count].tolist():
+        span = _span(root, starts[place], level, rng)
+        if span is None or any(span[0] < end and start < span[1] for start, end in made):
+            continue
+        left_out = data[span[0] : span[1]]
+        if shortest <= len(left_out) <= longest and len(left_out.split()) > 1:
+            made.append(span)
+            if len(made) == count:
+                break
+    for start, end in sorted(made):
         yield Gap(from_bytes(data[:start]), from_bytes(data[end:]), from_bytes(data[start:end]))
 
 
-def _span(node: Node, level: Level, rng: np.random.Generator) -> tuple[int, int] | None:
-    """Give the bytes that are left out of a node, None where it is not of the level."""
-    if level == "block":
-        inner = node.type in CONTAINERS and node.parent is not None and node.named_child_count > 0
-        return _trimmed(node) if inner else None
-    if node.parent is None or node.parent.type not in CONTAINERS or not node.is_named:
+def _line_starts(data: bytes) -> list[int]:
+    """Give the first byte of each line that is not blank, after its indentation."""
+    found, place = [], 0
+    for line in data.splitlines(keepends=True):
+        if line.strip():
+            found.append(place + len(line) - len(line.lstrip()))
+        place += len(line)
+    return found
+
+
+def _span(root: Node, place: int, level: Level, rng: np.random.Generator) -> tuple[int, int] | None:
+    """Give the bytes that are left out where a line begins, None where nothing of the level begins there."""
+    node = statement_at(root, place, begins=True)
+    if node is None or node.has_error or node.parent is None or node.parent.type not in CONTAINERS:
         return None
-    if node.type in CONTAINERS or "comment" in node.type or _holds_statements(node) or _is_text(node):
+    if level == "block":
+        block = node.parent
+        first = block.named_children[0]
+        return _trimmed(block) if first == node and block.parent is not None and not block.has_error else None
+    if "comment" in node.type or _is_text(node) or _holds_statements(node):
         return None
     if level == "statement":
         return node.start_byte, node.end_byte
-    starts = [leaf.start_byte for leaf in walk(node) if leaf.child_count == 0][1:]
-    starts = [start for start in starts if start > node.start_byte]
+    starts = [leaf.start_byte for leaf in walk(node) if not leaf.child_count and leaf.start_byte > place]
     return (int(rng.choice(starts)), node.end_byte) if starts else None
 
 
