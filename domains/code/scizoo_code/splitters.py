@@ -49,7 +49,7 @@ class RepositorySplitter(Splitter):
         if None not in groups and len(groups) < parts and len(records) >= parts:
             named = ", ".join(sorted(map(str, groups)))
             raise DataError(
-                f"all {len(records)} records come from {_count(len(groups))} ({named}), too few to split apart.",
+                f"all {len(records)} records come from {_count(len(groups))} ({named}): too few to split.",
                 expected=f"at least {parts} repositories or packages: one for each part",
                 remedy="read a folder of several repositories, or split within one by its folders: "
                 "data.group=package.",

@@ -95,7 +95,11 @@ class PassAtK(Scorer):
                 "pass@k needs problems with prompts.", expected="a dataset of problems, as code/mbpp has"
             )
         problems: list[Problem] = generated.references
-        answers = [cut(_text(one)) for one in generated.answers]
+        answers = [
+            # A known solution may hold helpers at the left margin.
+            answer if answer == problem.solution else cut(_text(answer))
+            for problem, answer in zip(problems, generated.answers, strict=True)
+        ]
         whole = [problem.prompt + answer for problem, answer in zip(problems, answers, strict=True)]
         programs = [program(problem, answer) for problem, answer in zip(problems, answers, strict=True)]
         outcomes = self.sandbox.run_many(programs, self.workers)
