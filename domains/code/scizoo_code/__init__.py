@@ -7,5 +7,8 @@ DOMAIN = Domain(
     summary="Language models of source code: completion, infilling, search, classification, pass@k",
     package="scizoo_code",
     formats=("source trees", "git checkouts", "source files of any language", "JSONL", "CSV", "Parquet"),
+    checkpoints={"python-tiny": "checkpoints/python-tiny"},
+    picture="scizoo_code.picture.draw",
+    reference="scizoo_code.reference.inputs",
     requires=("tree_sitter", "tree_sitter_python", "charset_normalizer"),
 )

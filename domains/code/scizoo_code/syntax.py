@@ -1,4 +1,4 @@
-"""Where a statement or a block ends, by the syntax tree: what completion stops at, and where gaps are made."""
+"""Where a statement or a block ends, by the syntax tree: where completion stops, and gaps are made."""
 
 from __future__ import annotations
 

@@ -36,7 +36,7 @@ class SourceGaps(SourceFiles):
     a_file : int
         Gaps of each file, at most.
     before, after : int
-        Characters that are shown before and after a gap, at most, from a line's beginning and to a line's end.
+        Characters that are shown before and after a gap, at most: whole lines.
     shortest, longest : int
         Length of what is left out, in bytes.
     seed : int
@@ -102,7 +102,9 @@ class SourceGaps(SourceFiles):
                 shortest=self.shortest,
                 longest=self.longest,
             ):
-                shown = Gap(last_lines(gap.prefix, self.before), first_lines(gap.suffix, self.after), gap.middle)
+                shown = Gap(
+                    last_lines(gap.prefix, self.before), first_lines(gap.suffix, self.after), gap.middle
+                )
                 if not self._ends_there(shown, language):
                     self.left_out["gaps of which what is shown does not tell the end"] += 1
                     continue
@@ -118,7 +120,6 @@ class SourceGaps(SourceFiles):
                 )
             if not number:
                 self.left_out["files without a place for a gap"] += 1
-
 
     def _ends_there(self, gap: Gap, language: str) -> bool:
         """Whether the true text would be cut where it ends: a perfect model must get full marks."""

@@ -19,6 +19,7 @@ _MARKS = (
 _CODING = re.compile(rb"^[ \t\f]*(?:#|//|--|/\*|;|%|\").*?coding[:=][ \t]*([-\w.]+)")
 _BLANK = re.compile(rb"^[ \t\f]*(?:[#\r\n]|//|/\*|--|;|%|\"|$)")
 _SAMPLE = 1 << 15  # bytes from which an encoding is guessed
+_FEW = 0.3  # share of bytes beyond ASCII in what may still be western text
 #: What source files are written in where they are not in UTF-8; a guess among a hundred is a worse one.
 _LIKELY = [
     "cp1252",
@@ -118,16 +119,32 @@ def _strict(data: bytes, encoding: str, how: str) -> str:
         ) from error
 
 
+def _rank(encoding: str) -> int:
+    return _LIKELY.index(encoding) if encoding in _LIKELY else len(_LIKELY)
+
+
 def _guess(data: bytes, error: UnicodeDecodeError) -> Decoded:
     from charset_normalizer import from_bytes
 
     strange = [line for line in data.splitlines() if not line.isascii()]
-    best = from_bytes(b"\n".join(strange)[:_SAMPLE], cp_isolation=_LIKELY).best()
-    if best is not None:
+    found = from_bytes(b"\n".join(strange)[:_SAMPLE], cp_isolation=_LIKELY)
+    # Of encodings that read equally well the commonest one; few strange bytes in ASCII mostly are in it too.
+    order = sorted(
+        found,
+        key=lambda match: (
+            -round(match.percent_coherence),
+            round(match.percent_chaos),
+            _rank(match.encoding),
+        ),
+    )
+    names = [match.encoding for match in order]
+    if sum(byte > 127 for byte in data) <= _FEW * len(data):
+        names.append(_LIKELY[0])
+    for name in names:
         try:
-            return Decoded(data.decode(best.encoding), best.encoding, guessed=True)
+            return Decoded(data.decode(name), name, guessed=True)
         except UnicodeDecodeError:
-            pass
+            continue
     raise ValueError(
         f"is not valid UTF-8 (byte {error.start} is 0x{data[error.start]:02x}), "
         "and its encoding cannot be told"

@@ -40,7 +40,7 @@ class SourceTokenizer(TokenTokenizer):
         Raises
         ------
         DataError
-            When an input is no source, or is empty.
+            When an input is no source.
         """
         plans = [_plan(value, position) for position, value in enumerate(inputs)]
         return {"input_ids": Ragged.from_rows(self._rows(plans), dtype=np.int32)}
@@ -89,9 +89,5 @@ def _plan(value: Any, position: int = 0) -> list[str]:
             f"Input {position} is a {type(value).__name__}.",
             expected="source as text",
             remedy="leave it out.",
-        )
-    if not any(piece for piece in plan if not is_mark(piece)):
-        raise DataError(
-            f"Input {position} is empty.", expected="source of a byte or more", remedy="leave it out."
         )
     return plan
