@@ -46,6 +46,7 @@ PR_SET_NO_NEW_PRIVS, PR_GET_NO_NEW_PRIVS, PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_A
 SECCOMP_FILTER = 2
 ALLOW, DENY, UNKNOWN = 0x7FFF0000, 0x00050000 | errno.EPERM, 0x00050000 | errno.ENOSYS
 CLONE_THREAD, CLONE_NEW_ANY = 0x10000, 0x7E020080
+M_ARENA_MAX = -8
 REFUSED, BROKEN = 97, 98
 
 #: Per machine: its number in seccomp, system calls by number, and those with a meaning of their own here.
@@ -345,6 +346,7 @@ def run(program):
     except SystemExit:
         return "failed", "the program ended before its tests"
     except MemoryError:
+        space.clear()
         return "memory", "MemoryError"
     except BaseException as error:
         return "failed", f"{type(error).__name__}: {error}"[:500]
@@ -359,6 +361,8 @@ def inside(job, status, as_root):
             __import__(name)
     import _socket  # noqa: F401  (for the check)
 
+    # One pool of memory for all threads: pools of their own would use the address space up.
+    libc.mallopt(M_ARENA_MAX, 1)
     limit(job["limits"])
     drop_rights(as_root, job["uid"])
     prove()
