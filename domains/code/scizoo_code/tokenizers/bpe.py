@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import cache
-from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
-from scizoo.data.tokenizer import Tokenizer
-from scizoo.errors import CheckpointError, ConfigError, DataError
-from scizoo.files import write_text
+from scizoo.data.merges import LearntMerges
+from scizoo.errors import ConfigError, DataError
 from scizoo_code.sources import text_of, to_bytes
 from scizoo_code.tokenizers.base import SourceTokenizer
 
@@ -42,7 +38,7 @@ def byte_letters() -> tuple[str, ...]:
     return tuple(chr(byte) if byte in own else chr(next(others)) for byte in range(_BYTES))
 
 
-class SourceBPETokenizer(SourceTokenizer):
+class SourceBPETokenizer(LearntMerges, SourceTokenizer):
     """Merges of frequent neighbouring bytes, learnt from source code.
 
     Every byte is in the vocabulary from the start, so that any file comes back byte for byte. Indentation is
@@ -59,6 +55,8 @@ class SourceBPETokenizer(SourceTokenizer):
         Training stops after so many; the library's memory grows with them.
     """
 
+    learns_from: ClassVar[str] = "source code"
+
     def __init__(self, vocab_size: int = 4096, min_frequency: int = 2, train_bytes: int = 20_000_000):
         least = _BYTES + len(self.SPECIAL)
         if vocab_size < least:
@@ -67,11 +65,10 @@ class SourceBPETokenizer(SourceTokenizer):
                 expected=f"at least {least}: the 256 bytes and the special tokens",
             )
         self._size, self._min_frequency, self._train_bytes = vocab_size, min_frequency, train_bytes
-        self._model: Any = None
 
     def train(self, inputs: Iterable[Any]) -> None:
         """Learn the merges from training sources; bytes that are no text are passed over."""
-        from tokenizers import Regex, decoders, models, pre_tokenizers, trainers
+        from tokenizers import Regex, decoders, models, pre_tokenizers
         from tokenizers import Tokenizer as Library
 
         model = Library(models.BPE())
@@ -82,15 +79,7 @@ class SourceBPETokenizer(SourceTokenizer):
             ]
         )
         model.decoder = decoders.ByteLevel()
-        trainer = trainers.BpeTrainer(
-            vocab_size=self._size,
-            min_frequency=self._min_frequency,
-            special_tokens=list(self.SPECIAL),
-            initial_alphabet=list(byte_letters()),
-            show_progress=False,
-        )
-        model.train_from_iterator(self._training_texts(inputs), trainer)
-        self._use(model)
+        self.learn(model, self._training_texts(inputs), byte_letters(), self._size, self._min_frequency)
 
     def _training_texts(self, inputs: Iterable[Any]) -> Iterator[str]:
         left = self._train_bytes
@@ -101,10 +90,11 @@ class SourceBPETokenizer(SourceTokenizer):
             if left <= 0:
                 return
 
-    def _use(self, model: Any) -> None:
+    def use(self, model: Any) -> None:
+        """Take a trained model of the library."""
         # A mark that stands in a file is text: it must neither become the mark nor be lost.
         model.encode_special_tokens = True
-        self._model = model
+        super().use(model)
         self._words: tuple[str, ...] | None = None
         places = {letter: byte for byte, letter in enumerate(byte_letters())}
         self._spelled = [
@@ -113,33 +103,12 @@ class SourceBPETokenizer(SourceTokenizer):
         self._of_byte = np.array([model.token_to_id(letter) for letter in byte_letters()], dtype=np.int32)
 
     @property
-    def model(self) -> Any:
-        """The library's tokenizer.
-
-        Raises
-        ------
-        ConfigError
-            When it has not been trained.
-        """
-        if self._model is None:
-            raise ConfigError(
-                "The byte-pair tokenizer has no vocabulary yet.",
-                remedy="train it on source code (a run does so), or load it from a checkpoint.",
-            )
-        return self._model
-
-    @property
     def vocab(self) -> Sequence[str]:
         """Every token by id, a printable letter a byte."""
         model = self.model
         if self._words is None:
             self._words = tuple(model.id_to_token(id) for id in range(model.get_vocab_size()))
         return self._words
-
-    @property
-    def vocab_size(self) -> int:
-        """How many ids there are; few training data may give fewer than were asked for."""
-        return int(self.model.get_vocab_size())
 
     def _encode_texts(self, texts: Sequence[str]) -> list[np.ndarray]:
         model = self.model
@@ -178,33 +147,3 @@ class SourceBPETokenizer(SourceTokenizer):
             "min_frequency": self._min_frequency,
             "train_bytes": self._train_bytes,
         }
-
-    def save_files(self, folder: Path) -> None:
-        """Write tokenizer.json, in the library's own format."""
-        write_text(folder / _FILE, self.model.to_str(pretty=False))
-
-    @classmethod
-    def from_settings(cls, settings: Mapping[str, Any], folder: Path) -> Tokenizer:
-        """Build the tokenizer from its settings and tokenizer.json."""
-        from tokenizers import Tokenizer as Library
-
-        tokenizer = cls(**settings)
-        path = Path(folder) / _FILE
-        if not path.exists():
-            raise CheckpointError(
-                f"{path} is missing.",
-                remedy="fetch the checkpoint again; byte-pair encoding needs its merges.",
-            )
-        try:
-            tokenizer._use(Library.from_str(path.read_text(encoding="utf-8")))
-        except Exception as error:  # the Rust library raises a bare Exception
-            raise CheckpointError(
-                f"{path} cannot be read: {error}", remedy="fetch the checkpoint again."
-            ) from error
-        return tokenizer
-
-    def fingerprint(self) -> str:
-        """Return a digest of the merges, or of the settings before training."""
-        state = "untrained" if self._model is None else self._model.to_str()
-        text = json.dumps(["SourceBPETokenizer", 1, self.settings(), state], sort_keys=True)
-        return hashlib.sha256(text.encode()).hexdigest()
