@@ -87,18 +87,21 @@ def end_of(prefix: str, written: str, language: str, level: Level = "statement")
     if not written.strip():
         return len(written)
     if level == "block":
-        return _end_in_tree(prefix, written, language, level)
+        return _end_in_tree(prefix, written, language, level)[0]
     line = prefix.rpartition("\n")[2]
     if not line.strip():  # a statement begins here: nothing before it is needed
-        return _end_in_tree("", written, language, level, indent=line)
-    end = _end_in_tree(prefix, written, language, level)
-    if _leaves_block(written[:end], line):  # what stands before was not understood
-        return _end_in_tree(line.lstrip(), written, language, level, indent=line)
+        return _end_in_tree("", written, language, level, indent=line)[0]
+    end, column = _end_in_tree(prefix, written, language, level)
+    if _leaves_block(written[:end], column):  # what stands before was not understood
+        return _end_in_tree(line.lstrip(), written, language, level, indent=line)[0]
     return end
 
 
-def _end_in_tree(prefix: str, written: str, language: str, level: Level, indent: str = "") -> int:
-    """Find the end by parsing; lines of what was written are moved left by the white space of `indent`."""
+def _end_in_tree(prefix: str, written: str, language: str, level: Level, indent: str = "") -> tuple[int, int]:
+    """Find the end by parsing, and the column in which the statement begins.
+
+    Lines of what was written are moved left by the white space of `indent`.
+    """
     removed = len(indent) - len(indent.lstrip())
     lines = written.splitlines(keepends=True)
     moved = [line[min(removed, len(line) - len(line.lstrip(" \t"))) :] for line in lines[1:]]
@@ -107,22 +110,20 @@ def _end_in_tree(prefix: str, written: str, language: str, level: Level, indent:
     root = parse(before + after, language).root_node
     node = _enclosing_block(root, place) if level == "block" else statement_at(root, place)
     if node is None or node.type == "ERROR" or node.end_byte <= len(before):
-        return len(_first_line(written))
+        return len(_first_line(written)), 0
     kept = from_bytes(after[: node.end_byte - len(before)])
     # Back from the moved lines to those that were written.
-    full = kept.count("\n")
-    return sum(len(line) for line in lines[:full]) + (
-        len(kept.rpartition("\n")[2]) + (len(lines[full]) - len(moved[full - 1]) if full else 0)
-        if full < len(lines)
-        else 0
-    )
+    full, column = kept.count("\n"), node.start_point.column
+    if full >= len(lines):
+        return len(written), column
+    shift = len(lines[full]) - len(moved[full - 1]) if full else 0
+    return sum(map(len, lines[:full])) + len(kept.rpartition("\n")[2]) + shift, column
 
 
-def _leaves_block(kept: str, line: str) -> bool:
-    """Whether lines stand further left than the one in which a statement goes on."""
-    indent = len(line) - len(line.lstrip())
-    others = [other for other in kept.splitlines()[1:] if other.strip()]
-    return any(len(other) - len(other.lstrip()) < indent for other in others)
+def _leaves_block(kept: str, column: int) -> bool:
+    """Whether lines stand further left than the statement to which they are said to belong."""
+    lines = [line for line in kept.splitlines()[1:] if line.strip()]
+    return any(len(line) - len(line.lstrip()) < column for line in lines)
 
 
 def _enclosing_block(root: Node, place: int) -> Node | None:
