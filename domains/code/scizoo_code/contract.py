@@ -87,7 +87,6 @@ EXAMPLES = Examples(
     inputs=(
         "def add(a, b):\n    return a + b\n",
         "x = 'caf\u00e9'  # \u2603\n\tif x:\n\t\tpass\r\n",
-        "",
         "        deep = {\n            1: 2,\n        }\n",
     ),
     own_data={

@@ -12,12 +12,14 @@ import pytest
 
 from scizoo.errors import ConfigError
 from scizoo_code.datasets.files import SourceFiles
+from scizoo_code.doctor import inspect
 from scizoo_code.preparation.decontamination import Benchmarks
 from scizoo_code.preparation.duplicates import near_clusters
 from scizoo_code.preparation.licence_texts import identify
 from scizoo_code.preparation.licences import PERMISSIVE, LicenceFinder, header, is_allowed, spdx
 from scizoo_code.preparation.pipeline import Preparation, is_unwritten
 from scizoo_code.preparation.redaction import redact
+from scizoo_code.prepare import main
 from scizoo_code.similarity import CodeSimilarity, shingles, tokens_of
 
 MIT = """MIT License
@@ -279,3 +281,35 @@ def test_settings_that_mean_nothing_are_refused():
     with pytest.raises(ConfigError, match="threshold"):
         Preparation(near=1.5)
     assert Preparation(licences=None).allowed is None
+
+
+def test_the_command_writes_a_corpus_that_can_be_read_again(corpus, tmp_path, capsys):
+    words = [
+        str(corpus),
+        "--out",
+        str(tmp_path / "made"),
+        "--opt-out",
+        str(tmp_path / "out.txt"),
+        "--max-rejected",
+        "1",
+    ]
+    assert main(words) == 0
+    assert "files in" in capsys.readouterr().out
+    again = {record.meta["path"]: record for record in SourceFiles(tmp_path / "made" / "corpus.jsonl.gz")}
+    assert set(again) == {"copy.py", "mail.py", "bench.py"} and again["copy.py"].group == "alice"
+    assert "<EMAIL>" in again["mail.py"].input
+    assert "broken.py" in (tmp_path / "made" / "rejected.csv").read_text()
+    assert (tmp_path / "made" / "data_card.md").is_file()
+    assert main([str(tmp_path / "nowhere"), "--out", str(tmp_path / "x")]) == 2
+    assert "does not exist" in capsys.readouterr().err
+
+
+def test_the_doctor_says_what_is_in_a_corpus(corpus):
+    found = "\n".join(
+        inspect(
+            {"_target_": "scizoo_code.datasets.files.SourceFiles", "path": str(corpus), "max_rejected": 1.0}
+        )
+    )
+    assert "9 source files (9 python)" in found and "7 MIT" in found and "1 GPL-3.0-only" in found
+    assert "2 files that data.prepare would remove: licence not on the allow-list" in found
+    assert "1 e-mail addresses" in found

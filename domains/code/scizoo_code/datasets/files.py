@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from functools import cached_property
 from itertools import islice
@@ -295,8 +294,3 @@ def _size(path: Path) -> int:
         return path.stat().st_size
     except OSError:
         return 0
-
-
-def count_languages(dataset: SourceFiles) -> Counter[str]:
-    """Count the files of a dataset by language."""
-    return Counter(str(entry.fields.get("language")) for entry in dataset.entries(RejectionLog()))
