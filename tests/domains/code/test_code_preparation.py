@@ -305,11 +305,7 @@ def test_the_command_writes_a_corpus_that_can_be_read_again(corpus, tmp_path, ca
 
 
 def test_the_doctor_says_what_is_in_a_corpus(corpus):
-    found = "\n".join(
-        inspect(
-            {"_target_": "scizoo_code.datasets.files.SourceFiles", "path": str(corpus), "max_rejected": 1.0}
-        )
-    )
+    found = "\n".join(inspect({"path": str(corpus), "max_rejected": "1.0", "languages": "[python]"}))
     assert "9 source files (9 python)" in found and "7 MIT" in found and "1 GPL-3.0-only" in found
     assert "2 files that data.prepare would remove: licence not on the allow-list" in found
     assert "1 e-mail addresses" in found
