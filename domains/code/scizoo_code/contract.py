@@ -80,6 +80,24 @@ def _problems(folder: Path) -> Sequence[str]:
     return [f"data.path={folder / 'tiny.jsonl'}"]
 
 
+def _aligned(given: str, written: str, parts: Sequence[str]) -> Callable[[Path], Sequence[str]]:
+    """Pairs of lines in two files a part: a sentence, and a line that follows from it."""
+
+    def write(folder: Path) -> Sequence[str]:
+        numbers = range(40 // len(parts))
+        for place, part in enumerate(parts):
+            nouns = [(_NOUNS[n % 10], _NOUNS[(n * 3 + place) % 10], n + 100 * place) for n in numbers]
+            first = [f"show the {noun} of file {number} by {other}" for noun, other, number in nouns]
+            second = [
+                f"sort --key={other} {noun}{number} | head -n {number}" for noun, other, number in nouns
+            ]
+            for ending, lines in ((given, first), (written, second)):
+                (folder / f"{part}{ending}").write_text("\n".join(lines) + "\n", encoding="utf-8")
+        return [f"data.path={folder}"]
+
+    return write
+
+
 _CLASSES = "code/classification"
 _GOOD = _rows().encode()
 
@@ -96,7 +114,10 @@ EXAMPLES = Examples(
         "code/misuse": _tree(),
         "code/name": _tree(),
         "code/mbpp": _problems,
+        "code/nl2bash": _aligned(".nl", ".cm", ["all"]),
         "code/problems": _problems,
+        "code/search": _tree(),
+        "code/translate": _aligned(".java", ".cs", ["train", "valid", "test"]),
         "code/python-tiny": _tree("data.prepare=null"),
         "code/python-tiny-causal": _tree("data.prepare=null"),
     },
