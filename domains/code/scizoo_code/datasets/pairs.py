@@ -28,8 +28,7 @@ class AlignedLines(Dataset):
 
     ``Record.input`` is a gap of which the prefix is the given line and the middle the other one, shown from
     left to right; or, for search, the given line, with the other one as target. Files of the parts of a split
-    are told by their names (``train``, ``valid``, ``test``); without parts, pairs of equal given lines are one
-    group.
+    are told by their names (``train``, ``valid``, ``test``); without parts, equal given lines are one group.
 
     Parameters
     ----------

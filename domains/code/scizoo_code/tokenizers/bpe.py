@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from functools import cache
+from itertools import chain
 from typing import Any, ClassVar
 
 import numpy as np
@@ -26,6 +27,11 @@ STRETCHES = (
     r"[^\S\r\n]+(?=[^\S\r\n])",
     r"\s+",
 )
+#: The same where all letters are ASCII, which this engine cuts several times faster.
+_ASCII = re.compile(
+    r"(?:[ \t]*\r?\n)+[ \t]*| ?[A-Za-z_]+|[0-9]| ?[^\sA-Za-z0-9_]+|[^\S\r\n]+(?=[^\S\r\n])|\s+", re.ASCII
+)
+_KEPT = 500_000  # words whose ids are remembered
 _ESCAPED = re.compile("([\udc80-\udcff]+)")
 _BYTES = 256
 
@@ -96,6 +102,8 @@ class SourceBPETokenizer(LearntMerges, SourceTokenizer):
         model.encode_special_tokens = True
         super().use(model)
         self._words: tuple[str, ...] | None = None
+        self._ids: dict[str, list[int]] = {}
+        self._letters = dict(enumerate(byte_letters()))
         places = {letter: byte for byte, letter in enumerate(byte_letters())}
         self._spelled = [
             b"" if word in self.SPECIAL else bytes(places[letter] for letter in word) for word in self.vocab
@@ -111,9 +119,26 @@ class SourceBPETokenizer(LearntMerges, SourceTokenizer):
         return self._words
 
     def _encode_texts(self, texts: Sequence[str]) -> list[np.ndarray]:
-        model = self.model
+        found = [self._encode_ascii(text) if text.isascii() else None for text in texts]
+        others = [place for place, row in enumerate(found) if row is None]
+        rows = self._encode_others([texts[place] for place in others]) if others else []
+        for place, row in zip(others, rows, strict=True):
+            found[place] = row
+        return [row for row in found if row is not None]
+
+    def _encode_ascii(self, text: str) -> np.ndarray:
+        """Look the ids of each stretch up; the library merges those that were not seen before."""
+        merge = self.model.model.tokenize
+        words, kept, letters = _ASCII.findall(text), self._ids, self._letters
+        if len(kept) > _KEPT:
+            kept.clear()
+        for word in {*words}.difference(kept):
+            kept[word] = [token.id for token in merge(word.translate(letters))]
+        return np.fromiter(chain.from_iterable(map(kept.__getitem__, words)), dtype=np.int32)
+
+    def _encode_others(self, texts: list[str]) -> list[np.ndarray]:
         try:
-            found = model.encode_batch_fast(list(texts), add_special_tokens=False)
+            found = self.model.encode_batch_fast(texts, add_special_tokens=False)
         except (UnicodeEncodeError, TypeError):  # bytes that are no UTF-8: the library takes none
             return [self._encode_pieces(text) for text in texts]
         return [np.array(encoding.ids, dtype=np.int32) for encoding in found]
