@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +24,8 @@ class Record:
     input : Any
         The field's own object: a sequence, a molecule, a light curve.
     target : Any, optional
-        The label or value to predict; None where there is none.
+        The label or value to predict; None where there is none. Of a segmentation the label map, an array of
+        integers (H, W) as large as the image.
     group : str, optional
         What must not be split apart (genus, patient, scaffold). Records without a group are
         groups of their own.
@@ -143,6 +144,29 @@ class Dataset(ABC):
     @abstractmethod
     def records(self) -> Iterator[Record]:
         """Yield the records; bad ones are told to ``self.rejections``."""
+
+    def documents(self) -> Iterator[Record]:
+        """Yield the documents of a dataset of pairs, each as the ``input`` of a record: a pool to search.
+
+        By default they are the targets of the records. A dataset that can read documents without queries
+        says so here.
+
+        Raises
+        ------
+        DataError
+            When there is none.
+        """
+        found = False
+        for record in self:
+            if record.target is not None:
+                found = True
+                yield replace(record, input=record.target, target=None)
+        if not found:
+            raise DataError(
+                f"{self.name} holds no document.",
+                expected="a document in one record or more",
+                remedy="name its column: data.target=COLUMN.",
+            )
 
     @abstractmethod
     def fingerprint(self) -> str:

@@ -15,8 +15,10 @@ from sklearn.base import BaseEstimator, clone
 from scizoo.data.records import Record
 from scizoo.errors import ConfigError, TrainingError
 from scizoo.evaluation.floor import FloorForecast
+from scizoo.evaluation.map_statistics import map_outputs
 from scizoo.evaluation.metrics import STAND_IN, Metric, get_metric, score
 from scizoo.evaluation.outputs import Outputs, meta_columns
+from scizoo.evaluation.ranks import PoolSettings, ranker_outputs
 
 
 class Baseline(BaseEstimator, ABC):
@@ -27,7 +29,10 @@ class Baseline(BaseEstimator, ABC):
     (classification: one column for each of ``classes_``; multilabel: one a label), ``predict``
     (regression; a method ``predict_variance`` may stand beside it), or ``predict_quantiles(records,
     levels)`` (forecast: (N, H, Q), in the series' own units, for the H steps that ``fit`` saw targets of).
-    The floor of a forecast also implements ``error_scale(records)``; see :mod:`scizoo.evaluation.floor`.
+    Of label maps it implements ``predict_maps(records, shapes)``, which gives maps (H, W) of class numbers
+    one by one; ``fit`` is given them as a sequence, -100 where a pixel does not count. Retrieval has
+    a base of its own, :class:`~scizoo.evaluation.rankers.RankBaseline`. The floor of a forecast also
+    implements ``error_scale(records)``; see :mod:`scizoo.evaluation.floor`.
 
     Attributes
     ----------
@@ -125,12 +130,13 @@ class MeanBaseline(Baseline):
 def baseline_outputs(
     baseline: Any,
     records: Sequence[Record],
-    targets: np.ndarray,
+    targets: Any,
     groups: np.ndarray,
     *,
     kind: str,
     classes: Sequence[str] = (),
     levels: Sequence[float] = (),
+    pool: PoolSettings | None = None,
 ) -> Outputs:
     """Let a fitted baseline predict, in the form in which everything is judged.
 
@@ -139,7 +145,7 @@ def baseline_outputs(
     baseline : Baseline
         Or anything with scikit-learn's ``predict_proba`` or ``predict`` over records.
     records : sequence of Record
-    targets : ndarray
+    targets : ndarray or LabelMaps
         Encoded truth.
     groups : ndarray of str
         The group of each record, as in the split.
@@ -149,6 +155,8 @@ def baseline_outputs(
         Names of all classes, labels or targets.
     levels : sequence of float
         Of the quantiles of a forecast.
+    pool : PoolSettings, optional
+        Of the candidates of retrieval.
 
     Returns
     -------
@@ -159,8 +167,19 @@ def baseline_outputs(
     TrainingError
         When the baseline gives an array of the wrong shape, naming it.
     """
+    if kind == "retrieval":
+        if not callable(getattr(baseline, "scores", None)):
+            raise ConfigError(
+                f"the baseline {type(baseline).__name__} ranks no documents.",
+                expected="a subclass of scizoo.evaluation.rankers.RankBaseline",
+            )
+        return ranker_outputs(baseline, records, targets, groups, pool or PoolSettings())
     fields: dict[str, Any] = {}
     shape: tuple[int, ...]
+    if kind == "segmentation":
+        shapes = [tuple(np.shape(source)) for source in targets.sources]
+        maps = enumerate(baseline.predict_maps(records, shapes))
+        return map_outputs(targets.target, records, groups, targets, maps)
     if kind in ("classification", "multilabel"):
         probability = np.asarray(baseline.predict_proba(records), dtype=float)
         if kind == "classification":
@@ -181,7 +200,8 @@ def baseline_outputs(
         shape, axes = (*np.asarray(targets).shape, len(levels)), "(records, steps ahead, levels)"
     else:
         raise ConfigError(
-            f"baselines are for classification, multilabel, regression and forecasts, not for {kind}."
+            "baselines are for classes, labels, quantities, forecasts, label maps and retrieval, "
+            f"not for {kind}."
         )
     for name, value in fields.items():
         if value.shape != shape:
@@ -259,14 +279,14 @@ class Labelled:
     Parameters
     ----------
     records : sequence of Record
-    targets : ndarray
+    targets : ndarray or LabelMaps
     groups : ndarray of str
     floor : FloorForecast, optional
         What forecasts of these records are told relative to.
     """
 
     records: Sequence[Record]
-    targets: np.ndarray
+    targets: Any
     groups: np.ndarray
     floor: FloorForecast | None = None
 
@@ -284,6 +304,7 @@ def tune(
     kind: str,
     classes: Sequence[str] = (),
     levels: Sequence[float] = (),
+    pool: PoolSettings | None = None,
     metric: str | Metric,
     n_trials: int = 20,
     seed: int = 0,
@@ -299,7 +320,7 @@ def tune(
     baseline : Baseline
         A prototype; it is cloned, never changed.
     train, validation : Labelled
-    kind, classes, levels
+    kind, classes, levels, pool
         As in :func:`baseline_outputs`.
     metric : str or Metric
         What is optimised; where it is undefined on validation, :data:`STAND_IN` says what stands in.
@@ -337,6 +358,7 @@ def tune(
             kind=kind,
             classes=classes,
             levels=levels,
+            pool=pool,
         )
         if validation.floor is not None:
             outputs = validation.floor.beside(outputs)

@@ -18,6 +18,7 @@ import scizoo
 from scizoo import plugins
 from scizoo.checkpoints.store import resolve_ref
 from scizoo.config import to_plain
+from scizoo.data.maps import LabelMaps
 from scizoo.data.ragged import Ragged
 from scizoo.data.splits import PARTS
 from scizoo.data.task import TaskData
@@ -27,6 +28,7 @@ from scizoo.evaluation.cost import Cost
 from scizoo.evaluation.floor import forecast_levels
 from scizoo.evaluation.outputs import Outputs
 from scizoo.evaluation.plain import plain
+from scizoo.evaluation.ranks import PoolSettings
 from scizoo.files import atomic_dir, sha256_file, sha256_json, write_json
 
 log = logging.getLogger(__name__)
@@ -54,14 +56,15 @@ def data_digest(data: TaskData) -> str:
     str
         Hex digits; it changes when any file, reading option, part, group or label does.
     """
-    targets = data.targets.values if isinstance(data.targets, Ragged) else data.targets
+    targets: Any = data.targets.values if isinstance(data.targets, Ragged) else data.targets
+    targets = targets.digest if isinstance(targets, LabelMaps) else plain(np.asarray(targets))
     return sha256_json(
         {
             "dataset": data.dataset.fingerprint(),
             "ids": [record.id for record in data.records],
             "parts": {part: data.rows(part).tolist() for part in PARTS},
             "groups": [str(group) for group in data.split.groups],
-            "targets": plain(np.asarray(targets)),
+            "targets": targets,
             "target": plain(data.target.state()),
         }
     )
@@ -115,6 +118,12 @@ def cell_key(
     }
     if task.get("kind") == "forecast":  # outputs hold the floor, and quantiles at the task's levels
         parts |= {"floor": to_plain(cfg.get("floor")), "levels": forecast_levels(cfg)}
+    if task.get("kind") == "retrieval":
+        pool = PoolSettings.from_config(cfg)
+        second = dict(to_plain(cfg.get("document")) or {})
+        parts |= {"pool": [pool.size, pool.seed if pool.size else None]}
+        if contender.baseline is None:
+            parts |= {"document": second | {"checkpoint": checkpoint_digest(second.get("checkpoint"))}}
     if contender.baseline is not None:
         parts |= {"baseline": to_plain(contender.baseline), "settings": settings, "trials": trials}
     elif contender.untrained:

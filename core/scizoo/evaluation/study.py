@@ -33,6 +33,8 @@ _FLOORS = {
     "classification": "scizoo.evaluation.baseline.MajorityBaseline",
     "multilabel": "scizoo.evaluation.baseline.MajorityBaseline",
     "regression": "scizoo.evaluation.baseline.MeanBaseline",
+    "segmentation": "scizoo.evaluation.pixels.MeanMapBaseline",
+    "retrieval": "scizoo.evaluation.rankers.RandomRanking",
 }
 
 
@@ -117,7 +119,7 @@ def check_networks(cfg: Mapping[str, Any], data: TaskData, contenders: Sequence[
             if head.kind == "forecast":
                 interpolate_levels(np.empty((0, len(head.quantiles))), head.quantiles, forecast_levels(cfg))
         if not all(one.untrained for one in mine):
-            build_head(cfg, parts.backbone, data.target)
+            build_head(cfg, parts.trained, data.target)
 
 
 def _adapt(cfg: Mapping[str, Any], name: str) -> dict[str, Any]:

@@ -115,9 +115,9 @@ class WritingArena:
                 remedy="set context.add_cls=true, or choose a checkpoint that was trained so.",
             )
         self._room(1 + (sampling.prompt_tokens or 0))  # refused before the data are encoded
-        self.encoded: EncodedDataset = encode_task(
-            self.parts, data.records, fingerprint=data.dataset.fingerprint(), cache=cache
-        )
+        encoded = encode_task(self.parts, data.records, fingerprint=data.dataset.fingerprint(), cache=cache)
+        assert isinstance(encoded, EncodedDataset)  # pairs are for retrieval
+        self.encoded = encoded
         self.once = once(self.encoded)
         rng = np.random.default_rng(int(cfg.get("seed") or 0))
         self.judged = {

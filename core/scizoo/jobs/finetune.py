@@ -11,25 +11,29 @@ from typing import TYPE_CHECKING, Any
 from scizoo.checkpoints.card import Figure
 from scizoo.checkpoints.format import save_checkpoint
 from scizoo.config import to_plain
+from scizoo.data.documents import RETRIEVAL
+from scizoo.data.targets import TargetEncoder
 from scizoo.data.task import TaskData, read_task
 from scizoo.evaluation.cells import data_digest
 from scizoo.evaluation.contenders import Arena, Result, contenders
 from scizoo.evaluation.corpora import sketch_corpus
 from scizoo.evaluation.cost import duration
-from scizoo.evaluation.findings import Judged, Settings
+from scizoo.evaluation.findings import Judged, Settings, decided, operating_section
 from scizoo.evaluation.intervals import Estimate, estimate
-from scizoo.evaluation.metrics import applicable, default_metrics, get_metric
+from scizoo.evaluation.metrics import class_metrics, get_metric, wanted_metrics
+from scizoo.evaluation.operating import ThresholdRule
 from scizoo.evaluation.report.render import write_report
 from scizoo.evaluation.table import Row, rich_table
 from scizoo.evaluation.uncertainty import FEW, fit_uncertainty
 from scizoo.files import atomic_path, cache_dir, write_json
 from scizoo.jobs import generation
-from scizoo.jobs.cards import make_card, reference_inputs
+from scizoo.jobs.cards import check_reference, make_card, reference_for
 from scizoo.jobs.facts import describe
 from scizoo.jobs.kinds import is_generation
 from scizoo.jobs.pretrain import training_data
-from scizoo.jobs.reporting import Report, audit, check_subgroups
+from scizoo.jobs.reporting import Report, audit, check_metrics, check_subgroups
 from scizoo.models.forecast_heads import RollOutHead
+from scizoo.models.retrieval import DualEncoder
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
@@ -56,22 +60,28 @@ def run(cfg: DictConfig, run_dir: Path) -> dict[str, Any]:
     plain = to_plain(cfg)
     if is_generation(plain):
         return generation.run(plain, run_dir)
+    check_metrics(plain)
+    if plain["task"]["kind"] == RETRIEVAL:
+        check_reference(plain, str(plain["task"]["name"]).partition("/")[0])
     data = read_task(plain, run_dir)
     describe(data)
     check_subgroups(plain, data.part("test"))
     leakage = audit(plain, data, [str(plain["checkpoint"])] if plain.get("checkpoint") else [], strict=False)
+    rule = ThresholdRule.from_config(plain)
     arena = Arena(plain, data, run_dir, cache_dir() / "tokens")
     everyone = contenders(plain)
     results = []
     for number, contender in enumerate(everyone, start=1):
         log.info("[%d/%d] %s", number, len(everyone), contender.title)
-        result = arena.run(contender, seed=int(plain["seed"]))
+        result = decided(arena.run(contender, seed=int(plain["seed"])), rule)
         result.save(run_dir / "outputs")
         results.append(result)
     scores = judge(results, arena.metric, plain["evaluation"])
-    write_metrics(run_dir, results, scores, data)
     main = results[0]
-    uncertainty = uncertainty_of(arena, main, Settings.from_config(plain).coverage)
+    settings = Settings.from_config(plain)
+    operating = operating_section(Judged.of([main]), settings)
+    write_metrics(run_dir, results, scores, data, operating)
+    uncertainty = uncertainty_of(arena, main, settings.coverage)
     save(plain, run_dir, data, main, figures(results, scores, data, plain), uncertainty)
     report = Report(
         cfg=plain,
@@ -98,7 +108,7 @@ def judge(
     """Compute every metric of every contender on the test part, with intervals over groups."""
     found: dict[str, dict[str, Estimate]] = {}
     for result in results:
-        metrics = [get_metric(metric), *default_metrics(result.test.kind)]
+        metrics = wanted_metrics(metric, result.test, settings.get("metrics") or ())
         found[result.contender.key] = {
             one.name: estimate(
                 one,
@@ -106,13 +116,17 @@ def judge(
                 resamples=int(settings.get("resamples") or 1000),
                 level=float(settings.get("level") or 0.95),
             )
-            for one in applicable(dict.fromkeys(metrics), result.test)
+            for one in [*metrics, *class_metrics(result.test)]
         }
     return found
 
 
 def write_metrics(
-    run_dir: Path, results: Sequence[Result], scores: Mapping[str, Mapping[str, Estimate]], data: TaskData
+    run_dir: Path,
+    results: Sequence[Result],
+    scores: Mapping[str, Mapping[str, Estimate]],
+    data: TaskData,
+    operating: Mapping[str, Any] | None = None,
 ) -> None:
     """Write ``metrics.json`` and ``metrics.csv``."""
     rows = [
@@ -144,6 +158,7 @@ def write_metrics(
                 for result in results
             ],
             "metrics": rows,
+            **({} if operating is None else {"operating": operating}),
         },
     )
     with atomic_path(run_dir / "metrics.csv") as path, path.open("w", newline="", encoding="utf-8") as stream:
@@ -173,7 +188,10 @@ def figures(
         return found.value, (found.low, found.high)
 
     made = []
+    of_classes = {one.name for one in class_metrics(main.test)}
     for name, found in scores[main.contender.key].items():
+        if name in of_classes:
+            continue
         baseline, scratched = about(best, name), about(scratch, name)
         made.append(
             Figure(
@@ -197,7 +215,8 @@ def figures(
 
 def uncertainty_of(arena: Arena, result: Result, coverage: float) -> UncertaintyState | None:
     """Fit on the validation part what predictions of this network need to say how sure they are."""
-    if result.validation.kind == "forecast":  # quantiles say it themselves
+    # Quantiles say it themselves; maps have none, and a rank is no probability.
+    if result.validation.kind in ("forecast", "segmentation", "retrieval"):
         return None
     state = None
     if len(result.validation) >= FEW:
@@ -209,6 +228,13 @@ def uncertainty_of(arena: Arena, result: Result, coverage: float) -> Uncertainty
             FEW,
         )
     return state
+
+
+def with_limits(target: TargetEncoder, thresholds: Sequence[float]) -> TargetEncoder:
+    """Give a target encoder that decides by thresholds, for the checkpoint."""
+    return (
+        type(target).from_state({**target.state(), "thresholds": list(thresholds)}) if thresholds else target
+    )
 
 
 def save(
@@ -224,13 +250,15 @@ def save(
     parts, head = result.parts, result.fitted.head
     base = parts.checkpoint.manifest if parts.checkpoint and result.contender.role == "pretrained" else None
     name = str(cfg["task"]["name"])
+    backbone = result.fitted.backbone
     return save_checkpoint(
         run_dir / "checkpoint",
-        backbone=result.fitted.backbone,
+        backbone=backbone.query if isinstance(backbone, DualEncoder) else backbone,
+        document=parts.document,
         head=head.inner if isinstance(head, RollOutHead) else head,
         tokenizer=parts.tokenizer,
         context=parts.context,
-        target=data.target,
+        target=with_limits(data.target, result.validation.thresholds),
         augment=cfg.get("augment"),
         uncertainty=uncertainty,
         sketch=sketch_corpus(cfg.get("audit"), data.part("train")),
@@ -244,7 +272,7 @@ def save(
             base_licence=base.licence if base else None,
         ),
         domain=name.partition("/")[0],
-        reference_inputs=reference_inputs(name.partition("/")[0], data.part("test")),
+        reference_inputs=reference_for(parts, name.partition("/")[0], data.part("test")),
         figures=measured,
         config=cfg,
         data={

@@ -22,6 +22,8 @@ METRICS: dict[str, tuple[str, ...]] = {
     "multilabel": ("auroc", "auprc", "macro_f1", "accuracy"),
     "regression": ("rmse", "mae", "r2", "spearman", "pearson"),
     "forecast": (),  # the quantile loss itself says how good they are, whatever the size of a series
+    "segmentation": ("mean_dice", "iou"),
+    "retrieval": ("mrr", "recall_at_1", "recall_at_10"),  # among all pairs of the part, not of a batch
     "tokens": ("mcc", "accuracy", "macro_f1"),
     "language": ("perplexity", "bits_per_token", "accuracy"),
     "reconstruction": ("rmse", "mae", "reference_rmse", "skill"),
@@ -67,6 +69,8 @@ class ValidationMetrics:
         Which metrics; by default all that fit the kind.
     scale : Tensor, optional
         Standard deviation of each regression target, to report errors in the target's units.
+    background : bool
+        Whether the first class of label maps is none to be judged.
     """
 
     def __init__(
@@ -75,6 +79,7 @@ class ValidationMetrics:
         outputs: int,
         names: Sequence[str] | None = None,
         scale: Tensor | None = None,
+        background: bool = True,
     ):
         self.kind = kind
         self.names = check_metrics(kind, names if names is not None else METRICS.get(kind, ()))
@@ -87,6 +92,8 @@ class ValidationMetrics:
                 builder = _BUILDERS.get((kind, name))
                 if builder is not None:
                     self.metrics[name] = builder(outputs)
+                    if kind == "segmentation" and not background:
+                        self.metrics[name].first = 0
 
     def update(self, outputs: Mapping[str, Tensor], batch: Mapping[str, Any]) -> None:
         """Add one batch of outputs and targets."""
@@ -162,6 +169,8 @@ def _pair(kind: str, outputs: Mapping[str, Tensor], batch: Mapping[str, Any]) ->
         both = torch.stack([outputs["prediction"], outputs["reference"]], dim=-1)
         return both.detach(), torch.stack([outputs["target"], outputs["entry_weight"]], dim=-1)
     target = batch["target"]
+    if kind == "retrieval":
+        return torch.stack([outputs["query"], outputs["document"]], dim=1).detach().float(), target
     if kind == "regression":
         prediction = outputs["mean"].detach().float()
         target = target.to(prediction).reshape(prediction.shape)
@@ -172,9 +181,11 @@ def _pair(kind: str, outputs: Mapping[str, Tensor], batch: Mapping[str, Any]) ->
             known = known.flatten(1).all(1)
         return prediction[known], target[known]
     logits = outputs["logits"].detach().float()
+    if kind == "segmentation":
+        return logits.argmax(1), target
     if kind == "multilabel":
-        # torchmetrics leaves out what carries ignore_index: the missing labels.
-        known = torch.isfinite(target.float())
+        # torchmetrics leaves out what carries ignore_index: the missing labels, and those between 0 and 1.
+        known = (target == 0) | (target == 1)
         return logits.sigmoid(), torch.where(known, target.float(), -1.0).long()
     logits, target = logits.reshape(-1, logits.shape[-1]), target.reshape(-1).long()
     kept = target != -100
@@ -296,6 +307,89 @@ def _weighted_error(name: str) -> Callable[[int], Metric]:
     return build
 
 
+def _overlap(name: str) -> Callable[[int], Metric]:
+    """Overlap of each image and class in the plane of the model; classes before ``first`` are left out.
+
+    As :mod:`scizoo.evaluation.segmentations` has it.
+    """
+
+    def build(outputs: int) -> Metric:
+        from torchmetrics import Metric as Base
+
+        class Overlap(Base):
+            full_state_update = False
+            first = 1
+            total: Tensor
+            count: Tensor
+
+            def __init__(self) -> None:
+                super().__init__()
+                self.add_state("total", torch.zeros(outputs), dist_reduce_fx="sum")
+                self.add_state("count", torch.zeros(outputs), dist_reduce_fx="sum")
+
+            def update(self, prediction: Tensor, target: Tensor) -> None:
+                known = target != -100
+                for number in range(outputs):
+                    said, true = (prediction == number) & known, target == number
+                    both = (said & true).flatten(1).sum(1).to(self.total)
+                    size = said.flatten(1).sum(1).to(self.total) + true.flatten(1).sum(1).to(self.total)
+                    there = size > 0
+                    share = 2 * both / size if name == "mean_dice" else both / (size - both)
+                    self.total[number] += share[there].sum()
+                    self.count[number] += there.sum()
+
+            def compute(self) -> Tensor:
+                total, count = self.total[self.first :], self.count[self.first :]
+                return (total[count > 0] / count[count > 0]).mean()
+
+        return Overlap()
+
+    return build
+
+
+def _ranking(name: str) -> Callable[[int], Metric]:
+    """Where the document of each query stands among all documents of the part."""
+
+    def build(_: int) -> Metric:
+        from torchmetrics import Metric as Base
+        from torchmetrics.utilities import dim_zero_cat
+
+        class Ranking(Base):
+            full_state_update = False
+            vectors: Any
+            numbers: Any
+
+            def __init__(self) -> None:
+                super().__init__()
+                self.add_state("vectors", [], dist_reduce_fx="cat")
+                self.add_state("numbers", [], dist_reduce_fx="cat")
+
+            def update(self, vectors: Tensor, numbers: Tensor) -> None:
+                self.vectors.append(vectors)
+                self.numbers.append(numbers)
+
+            def compute(self) -> Tensor:
+                vectors, numbers = dim_zero_cat(self.vectors), dim_zero_cat(self.numbers)
+                # A document that belongs to several queries, or has several windows, counts once.
+                first = {int(number): place for place, number in enumerate(numbers.tolist())}
+                pool = torch.tensor(list(first.values()), device=vectors.device)
+                ranks = []
+                for rows, own in zip(vectors[:, 0].split(1024), numbers.split(1024), strict=True):
+                    scores = rows @ vectors[pool, 1].T
+                    right = own[:, None] == numbers[pool][None]
+                    best = scores.masked_fill(~right, float("-inf")).amax(dim=1, keepdim=True)
+                    wrong = scores.masked_fill(right, float("-inf"))
+                    ranks.append(1 + (wrong > best).sum(1) + 0.5 * (wrong == best).sum(1))
+                rank = torch.cat(ranks).float()
+                if name == "mrr":
+                    return (1.0 / rank).mean()
+                return (rank <= int(name.rpartition("_")[2])).float().mean()
+
+        return Ranking()
+
+    return build
+
+
 _BUILDERS: dict[tuple[str, str], Callable[[int], Metric]] = {
     ("classification", "mcc"): _multiclass("MulticlassMatthewsCorrCoef"),
     ("classification", "accuracy"): _multiclass("MulticlassAccuracy", average="micro"),
@@ -312,9 +406,12 @@ _BUILDERS: dict[tuple[str, str], Callable[[int], Metric]] = {
     ("regression", "r2"): _regression("R2Score"),
     ("regression", "spearman"): _regression("SpearmanCorrCoef", per_output=True),
     ("regression", "pearson"): _regression("PearsonCorrCoef", per_output=True),
+    ("segmentation", "mean_dice"): _overlap("mean_dice"),
+    ("segmentation", "iou"): _overlap("iou"),
     ("tokens", "mcc"): _multiclass("MulticlassMatthewsCorrCoef"),
     ("tokens", "accuracy"): _multiclass("MulticlassAccuracy", average="micro"),
     ("tokens", "macro_f1"): _multiclass("MulticlassF1Score", average="macro"),
+    **{("retrieval", name): _ranking(name) for name in METRICS["retrieval"]},
     ("language", "accuracy"): _right_share,
     ("contrastive", "accuracy"): _mean_of_argument(0),
     ("contrastive", "chance"): _mean_of_argument(1),

@@ -80,6 +80,17 @@ class Pictures(Made):
         return picture.astype(np.uint8), ("low", "high")[label]
 
 
+class Captions(Made):
+    """A bright square somewhere, and where it is in words."""
+
+    def make(self, draw: np.random.Generator, label: int) -> tuple[np.ndarray, str]:
+        """Draw a picture and its caption."""
+        picture = draw.integers(0, 60, (1, 32, 32))
+        left, top = (int(place) for place in draw.integers(0, 24, 2))
+        picture[:, top : top + 8, left : left + 8] += 150
+        return picture.astype(np.uint8), f"{'dog' if label else 'cat'} at {left} and {top}"
+
+
 class Rings(Made):
     """How many beads of a ring are of kind 1."""
 
@@ -87,3 +98,20 @@ class Rings(Made):
         """Draw a ring."""
         beads = tuple(int(bead) for bead in draw.integers(1, 4, int(draw.integers(6, 14))))
         return Ring(beads), float(beads.count(1))
+
+
+class Shapes(Made):
+    """A bright square on a dim ground, and where it is; the last row of pixels does not count."""
+
+    classes = ("ground", "square")
+
+    def make(self, draw: np.random.Generator, label: int) -> tuple[np.ndarray, np.ndarray]:
+        """Draw a picture and its label map."""
+        picture = draw.integers(0, 60, (1, 32, 32))
+        top, left = draw.integers(2, 18, 2)
+        side = 8 + 4 * label
+        picture[:, top : top + side, left : left + side] += 150
+        labels = np.zeros((32, 32), dtype=np.int8)
+        labels[top : top + side, left : left + side] = 1
+        labels[-1] = -1
+        return picture.astype(np.uint8), labels
