@@ -97,7 +97,7 @@ class Model:
 
     @property
     def kind(self) -> str:
-        """The head's kind, such as classification, forecast, segmentation, retrieval, language; or embedding."""
+        """The head's kind: classification, forecast, segmentation, retrieval, language, ...; or embedding."""
         return self.checkpoint.kind
 
     @property

@@ -158,8 +158,9 @@ def read_task(cfg: Mapping[str, Any], run_dir: Path | None = None) -> TaskData:
         encoder.fit([record.target for record in train], record_names(train))
     labels, names = [record.target for record in records], record_names(records)
     targets = encoder.encode(labels, names)
-    uncertain = isinstance(encoder, MultiLabelTarget) and encoder.uncertain is not None
-    truth = encoder.truth(labels, names) if uncertain else None
+    truth = None
+    if isinstance(encoder, MultiLabelTarget) and encoder.uncertain is not None:
+        truth = encoder.truth(labels, names)
     for part in PARTS:
         if not len(getattr(split, part)):
             raise DataError(

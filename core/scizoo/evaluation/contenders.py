@@ -262,11 +262,12 @@ class Arena:
         fitted: Fitted,
         cfg: Mapping[str, Any],
         parts: ModelParts,
-        encoded: EncodedDataset,
+        encoded: EncodedDataset | PairedDataset,
         rows: np.ndarray,
     ) -> Outputs:
         """Let a fitted network predict some records."""
         if isinstance(self.data.target, MapTarget):
+            assert isinstance(encoded, EncodedDataset)
             records = [self.data.records[row] for row in rows]
             maps = segment_task(fitted, cfg, parts, encoded, records, rows)
             groups = self.data.split.groups[rows].astype(str)

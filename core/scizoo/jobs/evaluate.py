@@ -190,8 +190,10 @@ def predict_outputs(
     if target.kind == "tokens":
         raise ConfigError(f"{model.name} labels positions; only records can be judged.")
     labels, names = [record.target for record in records], record_names(records)
-    uncertain = isinstance(target, MultiLabelTarget) and target.uncertain is not None
-    encoded = target.truth(labels, names) if uncertain else target.encode(labels, names)
+    if isinstance(target, MultiLabelTarget) and target.uncertain is not None:
+        encoded: Any = target.truth(labels, names)
+    else:
+        encoded = target.encode(labels, names)
     prediction = model.predict(records)
     regression = isinstance(target, RealTarget)
     assert isinstance(encoded, np.ndarray)
