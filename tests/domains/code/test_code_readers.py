@@ -215,17 +215,37 @@ def test_a_function_that_is_its_docstring_keeps_a_body():
     assert found.bare == "@property\ndef x(self):\n    pass\n"
 
 
-@pytest.mark.skipif(not has_grammar("java"), reason="tree-sitter-java is not installed")
-def test_functions_of_another_language_have_the_comment_above():
-    text = (
-        "class A {\n  /** Adds two numbers.\n   *  Slowly. */\n  int add(int a, int b) { return a + b; }\n}\n"
-    )
-    (found,) = functions_of(text, "java")
-    assert (
-        found.name == "A.add"
-        and found.docstring.startswith("Adds two numbers.")
-        and "*" not in found.docstring
-    )
+@pytest.mark.parametrize(
+    ("language", "text", "names"),
+    [
+        ("bash", "# Adds.\nadd() {\n  echo hi\n}\n", ["add"]),
+        ("c", "/* Adds. */\nstatic int *add(int a, int b)\n{\n  return 0;\n}\n", ["add"]),
+        (
+            "cpp",
+            "class A {\n  // Adds.\n  int add(int a) { return a; }\n};\nint A::mul() { return 1; }\n",
+            ["A.add", "A::mul"],
+        ),
+        ("c_sharp", "class A {\n  // Adds.\n  int add(int a) { return a; }\n}\n", ["A.add"]),
+        ("go", "package x\n\n// Adds.\nfunc add() {}\n\nfunc (r *T) Mul() {}\n", ["add", "Mul"]),
+        ("java", "class A {\n  /**\n   * Adds.\n   */\n  int add(int a) { return a; }\n}\n", ["A.add"]),
+        (
+            "javascript",
+            "/** Adds. */\nfunction add(a) { return a; }\nclass B { mul(x) { return x; } }\n",
+            ["add", "B.mul"],
+        ),
+        ("php", "<?php\n// Adds.\nfunction add($a) { return $a; }\n", ["add"]),
+        ("ruby", "# Adds.\ndef add(a)\n  a\nend\nclass B\n  def self.mul\n  end\nend\n", ["add", "B.mul"]),
+        ("rust", "/// Adds.\nfn add(a: i32) -> i32 { a }\nimpl T { fn mul(&self) {} }\n", ["add", "T.mul"]),
+        ("typescript", "/** Adds. */\nfunction add(a: number): number { return a; }\n", ["add"]),
+    ],
+    ids=lambda value: value if isinstance(value, str) and value.isidentifier() else "",
+)
+def test_functions_of_other_languages_have_the_comment_above(language, text, names):
+    if not has_grammar(language):
+        pytest.skip(f"the grammar of {language} is not installed")
+    found = list(functions_of(text, language))
+    assert [one.name for one in found] == names and found[0].docstring == "Adds."
+    assert all(one.bare == one.code for one in found)
 
 
 def test_a_missing_grammar_is_said_with_its_package():
