@@ -213,10 +213,24 @@ def tokenizers() -> Rows:
     ]
 
 
+def code_tokenizers() -> Rows:
+    """Measure the tokenizers of source code beside the Rust library and a loop in Python."""
+    from bench_code_tokenizers import LOOP, RUST, speeds_of
+
+    speeds = speeds_of()
+    return [
+        {"what": name, "value": speed, "unit": "MB/s", "ratio": speed / speeds[other], "to": other}
+        for other in (RUST, LOOP)
+        for name, speed in speeds.items()
+        if name != other
+    ]
+
+
 PARTS: dict[str, Callable[[], Rows]] = {
     "start_up": start_up,
     "training": training,
     "tokenizers": tokenizers,
+    "code_tokenizers": code_tokenizers,
 }
 
 if __name__ == "__main__":

@@ -68,6 +68,24 @@ class SpeechScorer(Scorer):
     def figures(self, generated, keys):
         length = np.array([np.nan if key is None else len(key) / 2 for key in keys])
         return {"syllables": SampleFigure("syllables", "higher", length)}
+
+
+class SpeechCompleter(SpeechScorer):
+    """Words whose first syllables are given, and whose number of syllables is to be reached."""
+
+    def prompt(self, value):
+        return value[: 2 * (len(value) // 4)]
+
+    def answer(self, value):
+        return value[len(self.prompt(value)) :]
+
+    def score(self, generated):
+        wanted = [self.answer(one) for one in generated.references]
+        right = np.array([float(one == two) for one, two in zip(wanted, generated.answers)])
+        names = np.array(generated.references)
+        return super().score(generated) | {
+            "right": SampleFigure("right", "higher", right, bounds=(0, 1), groups=names)
+        }
 '''
 
 
@@ -218,6 +236,27 @@ def test_held_out_records_are_continued(learnt, toy):
     assert all(int(row["longest_copy"]) <= len(row["text"]) - 4 for row in rows)
 
 
+def test_prompts_of_the_records_own_are_answered_several_times(learnt, toy):
+    words = [f"checkpoint={learnt / 'checkpoint'}", f"data.path={toy}", "trainer.max_epochs=1", "run_dir=new"]
+    more = ["samples.count=3", "samples.max_tokens=6", "versus=[baselines]", "task.metric=right"]
+    more.append("scorer._target_=scizoo_toy.speech.SpeechCompleter")
+    assert cli.main(["finetune", "toy/tuned", *words, *more]) == 0
+    rows, found = table(Path("new/samples.csv")), scores(Path("new"))
+    report = json.loads(Path("new/report.json").read_text())
+    asked = report["data"]["parts"]["test"]["records"]
+    assert len(rows) == 2 * 3 * asked
+    # Answers to one prompt stand side by side, differ, and are resampled together.
+    texts = [row["text"] for row in rows[: 3 * asked]]
+    for number in range(0, len(texts), 3):
+        assert len({text[:2] for text in texts[number : number + 3]}) == 1
+    assert len(set(texts)) > asked
+    assert found["full"]["right"]["groups"] == asked and found["full"]["right"]["records"] == 3 * asked
+    assert found["heldout"]["right"]["value"] == 1.0
+    assert f"3 answers to each of {asked} held-out prompts" in report["table"]["caption"]
+    # What was given is not counted as written.
+    assert all(int(row["longest_copy"]) <= 6 for row in rows)
+
+
 def test_samples_are_complete_or_absent(toy, monkeypatch):
     def full_disk(value):
         if value != value or value < 1:
@@ -311,6 +350,16 @@ def test_a_checkpoint_stands_in_the_place_of_the_task(learnt, capsys):
         ),
         (["finetune", "toy/speech", "data.path=words.csv", "context.add_cls=false"], "context.add_cls"),
         (["finetune", "toy/speech", "data.path=words.csv", "samples.prompt_tokens=22"], "prompt_tokens=22"),
+        (
+            [
+                "finetune",
+                "toy/speech",
+                "data.path=words.csv",
+                "samples.prompt_tokens=2",
+                "scorer._target_=scizoo_toy.speech.SpeechCompleter",
+            ],
+            "prompts of their own",
+        ),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )

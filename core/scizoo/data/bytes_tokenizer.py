@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -18,6 +18,8 @@ class ByteTokenizer(TokenTokenizer):
 
     Encoding is a view on the bytes plus one addition, and decoding gives the same text back.
     """
+
+    unit: ClassVar[str | None] = "byte"
 
     @property
     def vocab(self) -> Sequence[str]:
@@ -55,6 +57,10 @@ class ByteTokenizer(TokenTokenizer):
         """Give the text back; bytes that are no UTF-8 become the replacement character."""
         first = len(self.SPECIAL)
         return bytes(int(id) - first for id in ids if id >= first).decode("utf-8", errors="replace")
+
+    def size(self, input: Any) -> int:
+        """Return the length of a text in bytes."""
+        return len(str(input).encode("utf-8"))
 
     def settings(self) -> dict[str, Any]:
         """Return no settings: there is nothing to choose."""

@@ -312,6 +312,30 @@ class GroupSplitter(Splitter):
         return make_split(parts, groups, f"{how}, seed {self.seed}")
 
 
+class HashSplitter(Splitter):
+    """Splits by a hash of each group's name, as pre-training divides its corpus.
+
+    A task on a corpus that a model was pre-trained on holds out the same groups when it is given the same
+    shares and seed; which records are read besides does not move a group.
+
+    Parameters
+    ----------
+    fractions : sequence or mapping
+        Shares of train, validation and test.
+    seed : int
+    """
+
+    def __init__(self, fractions: Fractions = (0.8, 0.1, 0.1), seed: int = 0):
+        self.fractions, self.seed = fractions, seed
+        parse_fractions(fractions)
+
+    def split(self, records: Sequence[Record]) -> Split:
+        """Split the records; see :meth:`Splitter.split`."""
+        names = ((record.group, record.id) for record in records)
+        groups, ids = zip(*names) if len(records) else ((), ())
+        return hash_split(groups, ids, self.fractions, self.seed)
+
+
 class GivenSplitter(Splitter):
     """Takes the split that a column of the data states.
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from scizoo.data.ragged import Ragged
-from scizoo.errors import CheckpointError
+from scizoo.errors import CheckpointError, ConfigError
 from scizoo.files import write_json
 
 SETTINGS_FILE = "tokenizer_settings.json"
@@ -89,6 +89,9 @@ class TokenTokenizer(Tokenizer):
     cls_id: ClassVar[int] = 2
     sep_id: ClassVar[int] = 3
     mask_id: ClassVar[int] = 4
+    #: What :meth:`size` counts, such as "byte". The likelihood of language models is then told per unit, so
+    #: that models of different tokenizers can be compared. None: nothing but tokens can be counted.
+    unit: ClassVar[str | None] = None
 
     @property
     @abstractmethod
@@ -103,6 +106,16 @@ class TokenTokenizer(Tokenizer):
     @abstractmethod
     def decode(self, ids: Sequence[int]) -> Any:
         """Give back the input of one row of ids; special tokens are left out."""
+
+    def size(self, input: Any) -> int:
+        """Return the length of an input in units.
+
+        Raises
+        ------
+        ConfigError
+            When the tokenizer names no unit.
+        """
+        raise ConfigError(f"{type(self).__name__} counts inputs in nothing but its own tokens.")
 
 
 def tokenizer_entry(tokenizer: Tokenizer) -> dict[str, Any]:

@@ -28,11 +28,15 @@ class Generated:
         The same as tokens, without special tokens and without what was given as a prompt.
     references : list, optional
         The held-out record whose beginning each was given, where records are continued.
+    answers : list, optional
+        What was written after a prompt that the scorer chose, as the field's objects; see
+        :meth:`Scorer.prompt`.
     """
 
     inputs: list[Any]
     rows: list[np.ndarray]
     references: list[Any] | None = None
+    answers: list[Any] | None = None
 
     def __len__(self) -> int:
         return len(self.inputs)
@@ -93,6 +97,40 @@ class Scorer(ABC):
             When it cannot be read.
         """
         return text
+
+    def prompt(self, value: Any) -> Any | None:
+        """Give the part of a held-out record that a model is handed, to write the rest.
+
+        Returns
+        -------
+        object or None
+            What the tokenizer encodes; ``samples.count`` answers to each are written. None, the default:
+            records have no prompts of their own.
+        """
+        return None
+
+    def answer(self, value: Any) -> Any:
+        """Give the rest of a held-out record after its :meth:`prompt`: what a perfect model would write."""
+        return value
+
+    def complete(self, value: Any, answer: Any) -> Any | None:
+        """Give a held-out record with what was written in the place of its own rest.
+
+        A field whose records end by their own grammar ends what was written there, if the model went on.
+
+        Parameters
+        ----------
+        value : Any
+            A record that has a :meth:`prompt`.
+        answer : Any
+            What was written after that prompt; None where the tokens stand for nothing.
+
+        Returns
+        -------
+        object or None
+            None, the default: prompt and answer are read together, as the tokenizer gives them back.
+        """
+        return None
 
     def continuations(
         self, keys: Sequence[Hashable | None], references: Sequence[Any]

@@ -25,23 +25,43 @@ class Likelihood:
     tokens : ndarray, shape (R,)
         How many tokens that is.
     groups : ndarray of str, shape (R,)
+    sizes : ndarray, shape (R,), optional
+        How many units each record has, where its tokenizer names one; see
+        :attr:`~scizoo.data.tokenizer.TokenTokenizer.unit`.
+    unit : str, optional
+        That unit, such as "byte".
     """
 
     sums: np.ndarray
     tokens: np.ndarray
     groups: np.ndarray
+    sizes: np.ndarray | None = None
+    unit: str | None = None
 
     def per_token(self, weights: np.ndarray) -> np.ndarray:
         """Negative log-likelihood per token under weights (B, R)."""
         return -(weights @ self.sums) / np.maximum(weights @ self.tokens, 1)
 
+    def per_unit(self, weights: np.ndarray) -> np.ndarray:
+        """Bits per unit under weights (B, R); tokenizers do not change what a unit is."""
+        assert self.sizes is not None
+        return -(weights @ self.sums) / np.log(2) / np.maximum(weights @ self.sizes, 1)
+
     def estimates(self, *, resamples: int, level: float) -> dict[str, Estimate]:
-        """Give the negative log-likelihood per token and per record, bootstrapped over groups."""
+        """Give the likelihood per token, record and unit (where there is one), bootstrapped over groups."""
         settings: dict[str, Any] = {"resamples": resamples, "level": level}
-        return {
+        found = {
             NLL_TOKEN: estimate_function(self.per_token, self.groups, **settings),
             NLL_RECORD: estimate_function(mean_of(-self.sums), self.groups, **settings),
         }
+        if self.unit is not None and self.sizes is not None:
+            found[bits_per(self.unit)] = estimate_function(self.per_unit, self.groups, **settings)
+        return found
+
+
+def bits_per(unit: str) -> str:
+    """Name the figure of the likelihood per unit."""
+    return f"bits_per_{unit}"
 
 
 def difference_of_likelihood(

@@ -43,6 +43,9 @@ class SampleFigure:
         The lowest and highest value it can have; no interval passes them.
     reason : str, optional
         Why it has no value here.
+    groups : ndarray of str, shape (N,), optional
+        Samples that were not drawn apart from each other, such as several answers to one prompt: they are
+        resampled together.
     """
 
     title: str
@@ -51,6 +54,7 @@ class SampleFigure:
     statistic: Statistic | None = None
     bounds: tuple[float, float] = (-np.inf, np.inf)
     reason: str | None = None
+    groups: np.ndarray | None = None
 
     def function(self) -> Statistic:
         """Give the figure as a statistic of weights."""
@@ -157,13 +161,13 @@ def length_distance(lengths: np.ndarray, reference: np.ndarray) -> Statistic:
 def estimate_figure(
     figure: SampleFigure, count: int, *, resamples: int, level: float, seed: int = 0
 ) -> Estimate:
-    """Give a figure of `count` samples its interval, by bootstrap over the samples."""
+    """Give a figure of `count` samples its interval, by bootstrap over the samples or their groups."""
     if figure.reason is not None or not count:
         return Estimate(
             float("nan"), level=level, records=count, groups=count, reason=figure.reason or "no samples"
         )
     found = estimate_function(
-        figure.function(), np.arange(count).astype(str), resamples=resamples, level=level, seed=seed
+        figure.function(), _groups(figure, count), resamples=resamples, level=level, seed=seed
     )
     low, high = (float(np.clip(end, *figure.bounds)) for end in (found.low, found.high))
     return Estimate(**{**found.to_dict(), "low": low, "high": high})
@@ -173,6 +177,8 @@ def difference_of_figures(
     first: tuple[SampleFigure, int], second: tuple[SampleFigure, int], *, resamples: int, level: float
 ) -> PairedResult:
     """Compare a figure of two contenders' samples, which were drawn apart from each other.
+
+    Where both have the same groups (answers to the same prompts) both are resampled alike.
 
     Parameters
     ----------
@@ -187,18 +193,24 @@ def difference_of_figures(
         Positive means that the first is better.
     """
     sign = 1.0 if first[0].direction == "higher" else -1.0
-    facts: dict[str, Any] = {"level": level, "records": first[1], "groups": first[1]}
+    ours, theirs = (_groups(figure, count) for figure, count in (first, second))
+    facts: dict[str, Any] = {"level": level, "records": first[1], "groups": len(np.unique(ours))}
     reason = first[0].reason or second[0].reason
     if reason:
         nan = float("nan")
         return PairedResult(nan, nan, nan, nan, **facts, reason=reason)
     values, replicates = [], []
-    for number, (figure, count) in enumerate((first, second)):
+    paired = first[0].groups is not None and np.array_equal(np.unique(ours), np.unique(theirs))
+    for number, ((figure, count), groups) in enumerate(((first, ours), (second, theirs))):
         function = figure.function()
-        rng = np.random.default_rng([number, 1])
+        rng = np.random.default_rng([0 if paired else number, 1])
         values.append(float(function(np.ones((1, count)))[0]))
-        replicates.append(function(group_weights(np.arange(count).astype(str), resamples, rng)))
+        replicates.append(function(group_weights(groups, resamples, rng)))
     return paired_result(sign, values, sign * (replicates[0] - replicates[1]), facts)
+
+
+def _groups(figure: SampleFigure, count: int) -> np.ndarray:
+    return np.arange(count).astype(str) if figure.groups is None else figure.groups
 
 
 def paired_result(

@@ -13,7 +13,7 @@ from scizoo.evaluation.cost import duration
 from scizoo.evaluation.findings import Settings
 from scizoo.evaluation.generation import Scorer
 from scizoo.evaluation.intervals import Estimate, holm
-from scizoo.evaluation.likelihood import NLL_RECORD, NLL_TOKEN, difference_of_likelihood
+from scizoo.evaluation.likelihood import NLL_RECORD, NLL_TOKEN, bits_per, difference_of_likelihood
 from scizoo.evaluation.metrics import Metric
 from scizoo.evaluation.plain import plain
 from scizoo.evaluation.sample_figures import (
@@ -106,7 +106,8 @@ def find(written: Sequence[Written], scorer: Scorer, main: str, settings: Settin
         known = one.likelihood.get("validation")
         if known is not None:
             validation[key] = float(known.per_token(np.ones((1, len(known.sums))))[0])
-    metrics = _columns(figures[written[0].contender.key], main)
+    known = written[0].likelihood.get("test")
+    metrics = _columns(figures[written[0].contender.key], main, None if known is None else known.unit)
     baselines = [one for one in written if one.contender.role == "baseline"]
     best = min(baselines, key=lambda one: validation[one.contender.key], default=None)
     scratch = next((one for one in written[1:] if one.contender.role == "scratch"), None)
@@ -138,11 +139,12 @@ def find(written: Sequence[Written], scorer: Scorer, main: str, settings: Settin
     )
 
 
-def _columns(figures: Mapping[str, SampleFigure], main: str) -> list[Metric]:
-    order = [main, *(name for name in figures if name != main)]
+def _columns(figures: Mapping[str, SampleFigure], main: str, unit: str | None) -> list[Metric]:
     return [
         describe_metric(NLL_TOKEN, "NLL per token", "lower"),
-        *(figures[name].metric(name) for name in order),
+        figures[main].metric(main),
+        *([] if unit is None else [describe_metric(bits_per(unit), f"bits per {unit}", "lower")]),
+        *(figure.metric(name) for name, figure in figures.items() if name != main),
         describe_metric(NLL_RECORD, "NLL per record", "lower"),
     ]
 
@@ -218,7 +220,9 @@ def _lowered(sentence: str) -> str:
 def _words(written: Sequence[Written]) -> str:
     count = len(written[0].generated)
     real = next((one.generated for one in written if one.contender.role == "ceiling"), None)
-    if written[0].generated.references is None:
+    if written[0].generated.answers is not None and real is not None and count > len(real):
+        words, which = f"{count // len(real):,} answers to each of {len(real):,} held-out prompts", ""
+    elif written[0].generated.references is None:
         words, which = f"{count:,} records written by each model", "of the validation part "
     else:
         words, which = f"{count:,} held-out records continued by each model", "as they go on "

@@ -6,9 +6,12 @@ import logging
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from scizoo.api import load
 from scizoo.config import to_plain
 from scizoo.data.task import open_dataset, read_records
+from scizoo.data.tokenizer import TokenTokenizer
 from scizoo.errors import ConfigError
 from scizoo.evaluation.generation import Scorer
 from scizoo.jobs.generation import make_scorer
@@ -54,16 +57,17 @@ def run(cfg: DictConfig, run_dir: Path) -> dict[str, Any]:
     if prompts:
         log.info("%d records of each prompt; prompts: %d", sampling.count, len(prompts))
     context = make_context(plain.get("context"), model.checkpoint.context)
+    starts = starts_of(tokenizer, context, prompts, sampling)
     drawn = draw(
         model.checkpoint.backbone,
         objective,
         tokenizer,
         context,
         sampling,
-        starts=starts_of(tokenizer, context, prompts, sampling),
+        starts=starts,
         seed=int(plain.get("seed") or 0),
     )
-    values = [decode(tokenizer, row) for row in drawn.rows]
+    values = written(tokenizer, scorer, drawn, prompts, starts)
     lost = sum(value is None for value in values)
     if lost:
         log.warning("%d of %d samples stand for no record; their text is empty.", lost, len(values))
@@ -71,6 +75,24 @@ def run(cfg: DictConfig, run_dir: Path) -> dict[str, Any]:
     path = write_table(run_dir / str(plain.get("output") or "samples.csv"), table)
     log.info("%d records in %s", len(table), path)
     return {"samples": str(path), "rows": len(table), "undecodable": lost}
+
+
+def written(
+    tokenizer: TokenTokenizer,
+    scorer: Scorer,
+    drawn: Drawn,
+    prompts: list[Any],
+    starts: list[np.ndarray],
+) -> list[Any | None]:
+    """Give what was drawn as the field's objects, each after its prompt; None where it stands for none."""
+    values = []
+    for row, place in zip(drawn.rows, drawn.prompts.tolist(), strict=True):
+        found = None
+        if prompts:
+            given = int((starts[place] >= len(tokenizer.SPECIAL)).sum())
+            found = scorer.complete(prompts[place], decode(tokenizer, row[given:]))
+        values.append(decode(tokenizer, row) if found is None else found)
+    return values
 
 
 def read_prompts(cfg: dict[str, Any], run_dir: Path, scorer: Scorer) -> tuple[list[str], list[Any]]:
@@ -84,7 +106,9 @@ def read_prompts(cfg: dict[str, Any], run_dir: Path, scorer: Scorer) -> tuple[li
     if not (cfg.get("data") or {}).get("path"):
         return [], []
     records = read_records(open_dataset(cfg), run_dir)
-    return [record.id for record in records], [record.input for record in records]
+    given = [scorer.prompt(record.input) for record in records]
+    prompts = [record.input if one is None else one for record, one in zip(records, given, strict=True)]
+    return [record.id for record in records], prompts
 
 
 def sample_table(drawn: Drawn, texts: list[str], names: list[str]) -> pd.DataFrame:

@@ -56,7 +56,8 @@ def run(cfg: Mapping[str, Any], run_dir: Path) -> dict[str, Any]:
     describe(data)
     leakage = audit(cfg, data, [str(cfg["checkpoint"])] if cfg.get("checkpoint") else [], strict=False)
     group = dict(cfg.get("evaluation") or {})
-    arena = WritingArena(cfg, data, run_dir, cache_dir() / "tokens", sampling, heldout_count(group))
+    heldout = heldout_count(group)
+    arena = WritingArena(cfg, data, run_dir, cache_dir() / "tokens", sampling, heldout, scorer)
     scorer.fit(arena.inputs(data.rows("train")), arena.inputs(arena.judged["test"]), arena.view())
     # What real records score shows at once whether the task names a figure that there is.
     real = arena.ceiling()

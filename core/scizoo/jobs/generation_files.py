@@ -15,7 +15,7 @@ from scizoo.evaluation.cells import data_digest
 from scizoo.evaluation.corpora import sketch_corpus
 from scizoo.evaluation.generation import Scorer
 from scizoo.evaluation.intervals import Estimate
-from scizoo.evaluation.likelihood import NLL_TOKEN
+from scizoo.evaluation.likelihood import NLL_TOKEN, bits_per
 from scizoo.evaluation.plain import plain
 from scizoo.evaluation.table import rich_table
 from scizoo.evaluation.writers import Written
@@ -258,6 +258,8 @@ def show(work: Work) -> None:
     from rich.console import Console
 
     findings = work.findings
-    first = dict.fromkeys([NLL_TOKEN, findings.main, "validity", "uniqueness", "novelty"])
+    known = work.written[0].likelihood.get("test")
+    bits = [] if known is None or known.unit is None else [bits_per(known.unit)]
+    first = dict.fromkeys([NLL_TOKEN, *bits, findings.main, "validity", "uniqueness", "novelty"])
     metrics = [metric for metric in findings.metrics if metric.name in first]
     Console().print(rich_table(findings.rows, metrics, title=f"{work.data.name}: {findings.samples}"))

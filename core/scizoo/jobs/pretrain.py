@@ -4,20 +4,27 @@ from __future__ import annotations
 
 import logging
 import math
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from scizoo.checkpoints.card import Figure, TrainingData
 from scizoo.checkpoints.format import save_checkpoint
 from scizoo.checkpoints.manifest import portable
 from scizoo.config import to_plain
-from scizoo.data.records import Dataset, write_rejected
+from scizoo.data.records import Dataset, Record, write_rejected
+from scizoo.data.splits import Split
 from scizoo.data.task import open_dataset
 from scizoo.data.tokenizer import TokenTokenizer
 from scizoo.evaluation.corpora import sketch_corpus
+from scizoo.evaluation.likelihood import bits_per
 from scizoo.evaluation.ngram import NGramModel
 from scizoo.files import cache_dir, write_json
 from scizoo.jobs.cards import make_card, reference_inputs
+from scizoo.models.objectives import CausalLM
+from scizoo.training.generative import once, record_likelihood, record_rows
 from scizoo.training.selfsupervised import Pretrained, pretrain, token_rows
 
 if TYPE_CHECKING:
@@ -26,6 +33,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 _NGRAM_TOKENS = 5_000_000  # enough to fill the tables of a short context; more only costs memory
+_MEASURED = 500  # validation records read from left to right for bits per unit
 
 
 def run(cfg: DictConfig, run_dir: Path) -> dict[str, Any]:
@@ -47,18 +55,21 @@ def run(cfg: DictConfig, run_dir: Path) -> dict[str, Any]:
     trained = pretrain(plain, dataset, run_dir=run_dir, cache=cache_dir() / "tokens")
     if trained.encoded.rejected:
         write_rejected(run_dir / "rejected.csv", trained.encoded.rejected)
-    floors = ngram_floors(trained, [int(order) for order in plain["evaluation"].get("ngram_orders") or []])
+    models = fit_ngrams(trained, [int(order) for order in plain["evaluation"].get("ngram_orders") or []])
+    floors = ngram_floors(trained, models)
+    per_unit = unit_figures(trained, models)
     metrics = {key: value for key, value in trained.metrics.items() if key.startswith("validation/")}
     write_json(
         run_dir / "metrics.json",
         {
             "metrics": metrics,
             "ngram_bits_per_token": floors,
+            **per_unit,
             "seconds": trained.seconds,
             "steps": trained.steps,
         },
     )
-    figures = pretraining_figures(trained, dataset, floors, int(plain["seed"]))
+    figures = pretraining_figures(trained, dataset, floors, int(plain["seed"]), per_unit)
     recipe = plain["recipe"]
     path = save_checkpoint(
         run_dir / "checkpoint",
@@ -75,7 +86,7 @@ def run(cfg: DictConfig, run_dir: Path) -> dict[str, Any]:
             command=(run_dir / "command.txt").read_text(encoding="utf-8").strip(),
         ),
         domain=str(recipe["name"]).partition("/")[0],
-        sketch=sketch_corpus(plain.get("audit"), dataset),
+        sketch=sketch_corpus(plain.get("audit"), training_records(dataset, trained.split)),
         reference_inputs=reference_inputs(str(recipe["name"]).partition("/")[0], dataset),
         figures=figures,
         config=plain,
@@ -93,18 +104,67 @@ def run(cfg: DictConfig, run_dir: Path) -> dict[str, Any]:
     return {**metrics, "checkpoint": str(path), "objective": metrics.get("validation/loss")}
 
 
-def ngram_floors(trained: Pretrained, orders: list[int]) -> dict[str, float]:
-    """Measure n-gram models of the training tokens on the validation tokens, in bits a token."""
+def training_records(dataset: Dataset, split: Split) -> Iterator[Record]:
+    """Read the records of the training part again; tasks may hold out the others."""
+    train = set(split.train.tolist())
+    return (record for position, record in enumerate(dataset) if position in train)
+
+
+def fit_ngrams(trained: Pretrained, orders: list[int]) -> dict[str, NGramModel]:
+    """Count the n-grams of the training tokens, once for all orders."""
     if not orders or not isinstance(trained.parts.tokenizer, TokenTokenizer):
         return {}
     train = token_rows(trained.encoded, trained.split.train, most_tokens=_NGRAM_TOKENS)
+    whole = NGramModel(max(orders), trained.parts.tokenizer.vocab_size).fit(train)
+    return {str(order): whole.truncated(order) for order in orders}
+
+
+def ngram_floors(trained: Pretrained, models: Mapping[str, NGramModel]) -> dict[str, float]:
+    """Measure n-gram models on the validation tokens, in bits a token."""
+    if not models:
+        return {}
     held_out = token_rows(trained.encoded, trained.split.validation, most_tokens=_NGRAM_TOKENS // 10)
-    size = trained.parts.tokenizer.vocab_size
-    return {str(order): NGramModel(order, size).fit(train).bits_per_token(held_out) for order in orders}
+    return {order: model.bits_per_token(held_out) for order, model in models.items()}
+
+
+def unit_figures(trained: Pretrained, models: Mapping[str, NGramModel]) -> dict[str, dict[str, float]]:
+    """Measure a causal model and the n-grams in bits per unit of the input, where the tokenizer names one.
+
+    Bits per token depend on the tokenizer; bits per byte, or per base, do not. Whole validation records are
+    read from left to right, each token once.
+
+    Returns
+    -------
+    dict
+        ``bits_per_UNIT``: the figure of the ``model`` and of each n-gram by its order; else nothing.
+    """
+    tokenizer, objective, rows = trained.parts.tokenizer, trained.objective, trained.split.validation
+    if not isinstance(objective, CausalLM) or not isinstance(tokenizer, TokenTokenizer) or not len(rows):
+        return {}
+    if tokenizer.unit is None:
+        return {}
+    if len(rows) > _MEASURED:
+        rows = np.sort(np.random.default_rng(0).choice(rows, _MEASURED, replace=False))
+    encoded = once(trained.encoded)
+    pieces = [ids for _, ids in record_rows(encoded, rows)]
+    size = sum(tokenizer.size(tokenizer.decode(ids.tolist())) for ids in pieces)
+    trained.backbone.eval()
+    sums, _ = record_likelihood(trained.backbone, objective, encoded, rows)
+    found = {"model": float(-sums.sum() / math.log(2) / size)}
+    starts = np.cumsum([0, *(len(ids) for ids in pieces[:-1])])
+    for order, model in models.items():
+        scores = model.log_likelihood(pieces)
+        scores[starts] = 0.0  # what marks the beginning is given
+        found[order] = float(-scores.sum() / math.log(2) / size)
+    return {bits_per(tokenizer.unit): found}
 
 
 def pretraining_figures(
-    trained: Pretrained, dataset: Dataset, floors: dict[str, float], seed: int
+    trained: Pretrained,
+    dataset: Dataset,
+    floors: dict[str, float],
+    seed: int,
+    per_unit: Mapping[str, Mapping[str, float]] | None = None,
 ) -> list[Figure]:
     """Give the card's figures on validation, each beside what takes no learning where there is such a thing.
 
@@ -131,17 +191,24 @@ def pretraining_figures(
         baseline_name = "guessing"
     if not math.isfinite(value):
         return []
+    rows = [(name, value, baseline, baseline_name)]
+    for unit, measured in (per_unit or {}).items():
+        rivals = {order: bits for order, bits in measured.items() if order != "model"}
+        best = min(rivals, key=lambda order: rivals[order], default=None)
+        named = (None, None) if best is None else (rivals[best], f"{best}-gram")
+        rows.append((unit, measured["model"], *named))
     return [
         Figure(
-            metric=name,
-            value=value,
+            metric=metric,
+            value=number,
             data=portable(dataset.name),
             split=f"{trained.split.method}; validation part",
             seeds=(seed,),
             records=len(trained.split.validation),
-            baseline=baseline,
-            baseline_name=baseline_name if baseline is not None else None,
+            baseline=rival,
+            baseline_name=rival_name if rival is not None else None,
         )
+        for metric, number, rival, rival_name in rows
     ]
 
 

@@ -167,11 +167,14 @@ def fit_language(
     objective.bind(parts.backbone)
     objective.requires_grad_(True)
     log.info("%s", report)
-    module = ScizooModule(
-        parts.backbone, objective, optimizer=cfg["optimizer"], schedule=cfg["schedule"], seed=seed
-    )
-    trainer = build_trainer(cfg, run_dir, monitor=monitored_metric(cfg), title=title)
-    fit(trainer, module, data_module(cfg, parts, encoded, None, split, seed=seed))
+    steps, best = 0, None
+    if mode != "none":
+        module = ScizooModule(
+            parts.backbone, objective, optimizer=cfg["optimizer"], schedule=cfg["schedule"], seed=seed
+        )
+        trainer = build_trainer(cfg, run_dir, monitor=monitored_metric(cfg), title=title)
+        fit(trainer, module, data_module(cfg, parts, encoded, None, split, seed=seed))
+        steps, best = trainer.global_step, (module.best or {}).get("value")
     if has_adapters(parts.backbone) and cfg["adapt"].get("merge", True):
         merge_lora(parts.backbone)
     objective.bind(parts.backbone)
@@ -181,8 +184,8 @@ def fit_language(
         objective=objective.eval(),
         adapt=report,
         seconds=time.monotonic() - start,
-        steps=trainer.global_step,
-        validation=(module.best or {}).get("value"),
+        steps=steps,
+        validation=best,
         precision=resolve_precision(cfg.get("precision"), accelerator),
     )
 
@@ -212,6 +215,7 @@ def record_likelihood(
     encoded: EncodedDataset,
     rows: np.ndarray,
     *,
+    given: np.ndarray | None = None,
     batch_size: int = 64,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Log-likelihood of whole records under a causal language model.
@@ -224,6 +228,8 @@ def record_likelihood(
         As :func:`once` gives it.
     rows : ndarray
         Positions of the records.
+    given : ndarray of int, shape (len(rows),), optional
+        How many tokens of each record, from its beginning, are given and not scored.
     batch_size : int
 
     Returns
@@ -233,17 +239,26 @@ def record_likelihood(
     """
     device = next(backbone.parameters()).device
     place = {int(row): number for number, row in enumerate(rows)}
-    pieces = sorted(record_rows(encoded, rows), key=lambda piece: len(piece[1]))
+    left = np.zeros(len(rows), dtype=np.int64) if given is None else given.copy()
+    pieces: list[tuple[int, np.ndarray, int]] = []
+    for record, ids in record_rows(encoded, rows):
+        skipped = min(int(left[place[record]]), len(ids) - 1)
+        left[place[record]] -= skipped
+        pieces.append((record, ids, skipped))
+    pieces.sort(key=lambda piece: len(piece[1]))
     sums, counts = np.zeros(len(rows)), np.zeros(len(rows), dtype=np.int64)
     main = encoded.main_input
     collate = PadCollator({main: encoded.pad_values[main]})
     for start in range(0, len(pieces), batch_size):
         some = pieces[start : start + batch_size]
-        batch = collate([{main: ids} for _, ids in some])
+        batch = collate([{main: ids} for _, ids, _ in some])
         tokens = score_tokens(backbone, objective, {key: value.to(device) for key, value in batch.items()})
+        skipped = torch.tensor([skip for _, _, skip in some], device=device)
+        shown = torch.arange(tokens.shape[1], device=device)[None] <= skipped[:, None]
+        tokens = tokens.masked_fill(shown, torch.nan)
         known = (~tokens.isnan()).sum(dim=1).cpu().numpy()
         total = tokens.double().nansum(dim=1).cpu().numpy()
-        for (record, _), value, count in zip(some, total, known, strict=True):
+        for (record, _, _), value, count in zip(some, total, known, strict=True):
             sums[place[record]] += value
             counts[place[record]] += count
     return sums, counts

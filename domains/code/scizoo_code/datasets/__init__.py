@@ -1,0 +1,1 @@
+"""Datasets: source trees, functions, problems."""

@@ -1,0 +1,1 @@
+"""Programming problems and pass@k."""
