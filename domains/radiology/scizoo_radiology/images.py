@@ -1,9 +1,9 @@
 """The field's objects: what a record's input is, with units and directions said. Nothing names a patient.
 
 Directions are those of DICOM: L is the patient's left, P posterior, S superior (feet to head); R, A and I
-are their opposites. Coordinates are in millimetres of that system (LPS); NIfTI files, which are RAS, are turned
-into it. Readers bring slices into the usual display: axial columns run to L and rows to P, coronal columns to L
-and rows to I, sagittal columns to P and rows to I.
+are their opposites. Coordinates are in millimetres of that system (LPS); NIfTI files, which are RAS, are
+turned into it. Readers bring slices into the usual display: axial columns run to L and rows to P, coronal
+columns to L and rows to I, sagittal columns to P and rows to I.
 """
 
 from __future__ import annotations
@@ -202,8 +202,9 @@ class Volume(Content):
         apart: float | None = None
         across: tuple[float, float] | None = None
         if self.spacing is not None:
-            s, p, l = self.spacing
-            apart, across = {"axial": (s, (p, l)), "coronal": (p, (s, l)), "sagittal": (l, (s, p))}[plane]
+            axis = _AXIS[plane]
+            apart = self.spacing[axis]
+            across = (self.spacing[1 if axis == 0 else 0], self.spacing[1 if axis == 2 else 2])
         return RadiologyImage(
             pixels[index],
             unit=self.unit,

@@ -1,129 +1,111 @@
-"""Windowing: which part of the calibrated values becomes 0 (black) to 1 (white)."""
+"""Windows: which range of values is shown, as named presets of CT, as a file proposes it, or by percentiles."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 
 from scizoo.errors import ConfigError, did_you_mean
-from scizoo_radiology.images import RadiologyImage, Volume
+from scizoo_radiology.images import RadiologyImage
 
-#: Centre and width in Hounsfield units of the usual display windows of CT.
-PRESETS: dict[str, tuple[float, float]] = {
-    "abdomen": (50.0, 400.0),
-    "angiography": (300.0, 600.0),
+#: Centre and width in HU. Usual settings as teaching references list them (Radiopaedia, "Windowing (CT)");
+#: sites differ by some tens of HU.
+CT_PRESETS: dict[str, tuple[float, float]] = {
+    "lung": (-600.0, 1500.0),
+    "mediastinum": (50.0, 350.0),
+    "soft-tissue": (50.0, 400.0),
     "bone": (400.0, 1800.0),
     "brain": (40.0, 80.0),
-    "liver": (60.0, 160.0),
-    "lung": (-600.0, 1500.0),
-    "mediastinum": (40.0, 400.0),
-    "soft-tissue": (40.0, 350.0),
-    "stroke": (40.0, 40.0),
     "subdural": (75.0, 215.0),
-    "temporal-bone": (700.0, 4000.0),
-    "wide": (0.0, 2000.0),
+    "stroke": (40.0, 40.0),
+    "temporal-bone": (600.0, 2800.0),
+    "liver": (30.0, 150.0),
+    "angio": (200.0, 600.0),
+    "spine": (50.0, 250.0),
 }
-#: What else a window may be called: by the file, the whole range of the picture, its percentiles, as stored.
-OTHERS = ("auto", "file", "range", "percentile", "stored")
-#: Percentiles of a picture's own values that become 0 and 1, where its unit is arbitrary.
-TAILS = (0.5, 99.5)
-#: Of CT where no preset is named.
-CT_DEFAULT = "wide"
+#: What stands for a window that depends on the picture.
+AUTO, FILE = "auto", "file"
 
-Window = str | tuple[float, float]
+Window = str | Sequence[float]
 
 
-def parse_window(value: Any, key: str = "tokenizer.window") -> Window:
-    """Return a window as the name of one, or as centre and width.
+def check_window(window: Window) -> Window:
+    """Return a window that can be used, pairs as a tuple.
 
     Parameters
     ----------
-    value : str or sequence of two numbers
-        One of :data:`PRESETS` or :data:`OTHERS`, or centre and width in the unit of the pixels.
-    key : str
-        What the config calls it, for the message.
+    window : str or (float, float)
+        A name in :data:`CT_PRESETS`, ``"auto"``, ``"file"``, or centre and width.
 
     Raises
     ------
     ConfigError
-        When it is neither.
+        When there is no such preset, or the pair is none.
     """
-    if isinstance(value, str):
-        if value not in PRESETS and value not in OTHERS:
+    if isinstance(window, str):
+        known = (*CT_PRESETS, AUTO, FILE)
+        if window not in known:
             raise ConfigError(
-                f"{key}={value} is no window: {did_you_mean(value, [*PRESETS, *OTHERS])}",
-                expected="a preset, or [centre, width]",
+                f"there is no window '{window}': {did_you_mean(window, known)}",
+                expected="a preset, auto, file, or [centre, width]",
             )
-        return value
-    numbers = list(value) if isinstance(value, Sequence) else []
-    try:
-        centre, width = (float(number) for number in numbers)
-    except (TypeError, ValueError):
-        centre, width = 0.0, -1.0
-    if not width > 0 or not np.isfinite([centre, width]).all():
-        raise ConfigError(f"{key}={value} is no window.", expected="a preset, or [centre, width]")
-    return (centre, width)
+        return window
+    pair = tuple(float(number) for number in window)
+    if len(pair) != 2 or not np.isfinite(pair).all() or pair[1] <= 0:
+        raise ConfigError(
+            f"the window {list(window)} cannot be used.", expected="[centre, width], width above 0"
+        )
+    return pair
 
 
-def limits(picture: RadiologyImage | Volume, window: Window = "auto") -> tuple[float, float]:
-    """Return the values that become 0 and 1.
-
-    ``auto`` is the preset :data:`CT_DEFAULT` for Hounsfield units, 0 to 255 for pictures of 8 bits, and
-    percentiles of the picture's own finite values for all others, whose unit is arbitrary (MR, radiographs).
+def limits(
+    image: RadiologyImage, window: Window, percentiles: tuple[float, float] = (0.5, 99.5)
+) -> tuple[float, float]:
+    """Return the values that a window shows as black and as white.
 
     Parameters
     ----------
-    picture : RadiologyImage or Volume
-        Of a volume all slices share one window.
+    image : RadiologyImage
     window : str or (float, float)
-        See :func:`parse_window`. ``file`` is what the file proposes (``auto`` where it proposes nothing),
-        ``range`` from the lowest to the highest value, ``stored`` 0 to the largest number of the pixels'
-        type (of real numbers: to 1).
+        A preset holds for pictures in HU; others get ``auto``. ``auto`` is between two percentiles of the
+        picture. ``file`` is what the file proposes, and ``auto`` where it proposes none.
+    percentiles : (float, float)
     """
-    if window == "auto":
-        if picture.unit == "HU":
-            window = CT_DEFAULT
-        else:
-            window = "stored" if picture.pixels.dtype == np.uint8 else "percentile"
-    if window == "file":
-        if picture.window is None:
-            return limits(picture, "auto")
-        window = picture.window
-    if isinstance(window, tuple):
-        centre, width = window
-        return centre - width / 2, centre + width / 2
-    if window in PRESETS:
-        return limits(picture, PRESETS[window])
-    if window == "stored":
-        kind = picture.pixels.dtype
-        return 0.0, float(np.iinfo(kind).max) if kind.kind in "iu" else 1.0
-    values = picture.pixels
-    known = values[np.isfinite(values)] if values.dtype.kind == "f" else values
-    low, high = (
-        (float(known.min()), float(known.max()))
-        if window == "range"
-        else (float(number) for number in np.percentile(known, TAILS))
-    )
-    if not high > low:  # nearly all of the picture is its background
-        low, high = float(known.min()), float(known.max())
-    return low, high
+    window = check_window(window)
+    if window == FILE:
+        window = image.window if image.window is not None else AUTO
+    if isinstance(window, str) and window in CT_PRESETS:
+        window = CT_PRESETS[window] if image.unit == "HU" else AUTO
+    if window == AUTO:
+        values = image.pixels
+        if values.dtype.kind == "f":
+            values = values[np.isfinite(values)]
+        low, high = (float(value) for value in np.percentile(values, percentiles))
+        return (low, high) if high > low else (float(values.min()), float(values.max()))
+    centre, width = (float(number) for number in window)
+    return centre - width / 2, centre + width / 2
 
 
-def windowed(values: np.ndarray, low: float, high: float) -> np.ndarray:
-    """Map values to 0 to 1, linearly between the limits; what was not measured (NaN) is black.
+def apply_window(
+    image: RadiologyImage, window: Window = AUTO, percentiles: tuple[float, float] = (0.5, 99.5)
+) -> np.ndarray:
+    """Return the picture from 0 (black) to 1 (white), clipped to a window.
+
+    The function is DICOM's LINEAR_EXACT (PS3.3, C.11.2.1.3.2). Values that are not finite become 0.
 
     Parameters
     ----------
-    values : ndarray of any shape
-    low, high : float
-        From :func:`limits`.
+    image, window, percentiles
+        As in :func:`limits`.
 
     Returns
     -------
-    ndarray of float32
+    ndarray of float32, shape (rows, columns)
     """
-    span = high - low
-    scaled = (values.astype(np.float32) - low) / span if span > 0 else np.zeros(values.shape, np.float32)
-    return np.clip(np.nan_to_num(scaled, nan=0.0), 0.0, 1.0).astype(np.float32)
+    low, high = limits(image, window, percentiles)
+    values = image.values
+    if not high > low:  # every pixel alike
+        return np.zeros(values.shape, dtype=np.float32)
+    shown = np.clip((values - low) / (high - low), 0.0, 1.0)
+    return np.nan_to_num(shown, nan=0.0, posinf=1.0, neginf=0.0).astype(np.float32)

@@ -136,12 +136,8 @@ class ImageTokenizer(ObjectTokenizer):
         bounds = [limits(volume, window) for window in self.windows]
         made: dict[int, list[np.ndarray]] = {}
         for index in np.unique(wanted):
-            made[int(index)] = [
-                self._plane(windowed(stack[index], *one), spacing, number) for one in bounds
-            ]
-        return np.stack(
-            [np.stack([plane for index in row for plane in made[int(index)]]) for row in wanted]
-        )
+            made[int(index)] = [self._plane(windowed(stack[index], *one), spacing, number) for one in bounds]
+        return np.stack([np.stack([plane for index in row for plane in made[int(index)]]) for row in wanted])
 
     def _plane(self, plane: np.ndarray, spacing: tuple[float, float] | None, number: int) -> np.ndarray:
         if self.spacing is not None and spacing is None:
