@@ -1,4 +1,4 @@
-"""Windows: which range of values is shown, as named presets of CT, as a file proposes it, or by percentiles."""
+"""Windows: which values are shown, as named presets of CT, as a file proposes it, or by percentiles."""
 
 from __future__ import annotations
 
