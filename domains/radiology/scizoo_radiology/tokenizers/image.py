@@ -8,12 +8,72 @@ from typing import Any, ClassVar
 import numpy as np
 
 from scizoo.data.ragged import Ragged
-from scizoo.errors import ConfigError, DataError
+from scizoo.errors import ConfigError, DataError, did_you_mean
 from scizoo_radiology import coerce
 from scizoo_radiology.images import PLANES, RadiologyImage, Volume
 from scizoo_radiology.tokenizers.base import ObjectTokenizer, check_choice, check_positive, read_objects
-from scizoo_radiology.tokenizers.resample import FITS, fitted
-from scizoo_radiology.windows import limits, parse_window, windowed
+from scizoo_radiology.tokenizers.fitting import FITS, fitted
+from scizoo_radiology.windows import CT_PRESETS, Window, check_window, limits
+
+#: Windows beside those of :mod:`scizoo_radiology.windows`.
+CALIBRATED, STORED = "calibrated", "stored"
+#: Hounsfield units that ``calibrated`` shows as black and white: from air to dense bone.
+CT_RANGE = (-1000.0, 1000.0)
+
+
+def shown_limits(picture: RadiologyImage | Volume, window: Window) -> tuple[float, float]:
+    """Return the values that become 0 and 1.
+
+    Parameters
+    ----------
+    picture : RadiologyImage or Volume
+        All slices of a volume share one window.
+    window : str or (float, float)
+        As in :func:`scizoo_radiology.windows.limits`; or ``calibrated``: :data:`CT_RANGE` for Hounsfield
+        units, 0 to 255 for pictures of 8 bits, else between percentiles, since the unit is arbitrary; or
+        ``stored``: 0 to the largest number of the pixels' type (of real numbers: to 1).
+    """
+    eight = picture.pixels.dtype == np.uint8 and picture.unit != "HU"
+    if window == CALIBRATED and picture.unit == "HU":
+        return CT_RANGE
+    if window == STORED or (window == CALIBRATED and eight):
+        kind = picture.pixels.dtype
+        return 0.0, float(np.iinfo(kind).max) if kind.kind in "iu" else 1.0
+    return limits(picture, "auto" if window == CALIBRATED else window)  # type: ignore[arg-type]
+
+
+def scaled(values: np.ndarray, low: float, high: float) -> np.ndarray:
+    """Map values to 0 to 1, linearly between limits; what was not measured (NaN) is black. float32."""
+    if not high > low:
+        return np.zeros(values.shape, dtype=np.float32)
+    found = (values.astype(np.float32) - low) / (high - low)
+    return np.clip(np.nan_to_num(found, nan=0.0), 0.0, 1.0)
+
+
+def parse_windows(value: Any) -> list[Window]:
+    """Return one window a channel: of a name, a pair of numbers, or a list of these.
+
+    Raises
+    ------
+    ConfigError
+        When one of them is no window.
+    """
+    several = not isinstance(value, str) and any(not isinstance(one, int | float) for one in value)
+    found: list[Window] = []
+    for one in value if several else [value]:
+        if one in (CALIBRATED, STORED):
+            found.append(one)
+            continue
+        if isinstance(one, str) and one not in (*CT_PRESETS, "auto", "file"):
+            known = (*CT_PRESETS, "auto", "file", CALIBRATED, STORED)
+            raise ConfigError(
+                f"tokenizer.window={one} is no window: {did_you_mean(one, known)}",
+                expected="a preset, auto, file, calibrated, stored, or [centre, width]",
+            )
+        found.append(check_window(one))
+    if not found:
+        raise ConfigError("tokenizer.window is empty.", expected="at least one window")
+    return found
 
 
 class ImageTokenizer(ObjectTokenizer):
@@ -31,7 +91,7 @@ class ImageTokenizer(ObjectTokenizer):
         Channels that the model sees where there is one window: a slice of a volume with its neighbours, half
         of them below and half above; a single picture is repeated.
     window : str, (float, float), or sequence of these
-        See :func:`scizoo_radiology.windows.limits`; of several each gives one channel.
+        See :func:`shown_limits`; of several each gives one channel.
     fit : {"pad", "crop", "stretch"}
         How other shapes become square; see :func:`~scizoo_radiology.tokenizers.resample.fitted`.
     spacing : float, optional
@@ -51,7 +111,7 @@ class ImageTokenizer(ObjectTokenizer):
         self,
         size: int = 64,
         channels: int = 1,
-        window: Any = "auto",
+        window: Any = "calibrated",
         fit: str = "pad",
         spacing: float | None = None,
         mean: float = 0.5,
@@ -60,8 +120,7 @@ class ImageTokenizer(ObjectTokenizer):
         plane: str = "axial",
     ):
         check_positive(size=size, channels=channels, spacing=spacing, std=std, slices=slices)
-        several = not isinstance(window, str) and any(not isinstance(one, int | float) for one in window)
-        self.windows = [parse_window(one) for one in (window if several else [window])]
+        self.windows = parse_windows(window)
         if len(self.windows) > 1 and channels not in (1, len(self.windows)):
             raise ConfigError(
                 f"tokenizer.channels={channels} and {len(self.windows)} windows do not fit.",
@@ -119,7 +178,7 @@ class ImageTokenizer(ObjectTokenizer):
 
     def _single(self, image: RadiologyImage, number: int) -> np.ndarray:
         planes = [
-            self._plane(windowed(image.pixels, *limits(image, window)), image.spacing, number)
+            self._plane(scaled(image.pixels, *shown_limits(image, window)), image.spacing, number)
             for window in self.windows
         ]
         return np.stack(planes if len(planes) > 1 else planes * self.channels)
@@ -133,10 +192,10 @@ class ImageTokenizer(ObjectTokenizer):
         around = [0] if several else list(range(-((self.channels - 1) // 2), self.channels // 2 + 1))
         wanted = np.clip(centres[:, None] + np.array(around), 0, len(stack) - 1)
         spacing = volume.slice(0, self.plane).spacing
-        bounds = [limits(volume, window) for window in self.windows]
+        bounds = [shown_limits(volume, window) for window in self.windows]
         made: dict[int, list[np.ndarray]] = {}
         for index in np.unique(wanted):
-            made[int(index)] = [self._plane(windowed(stack[index], *one), spacing, number) for one in bounds]
+            made[int(index)] = [self._plane(scaled(stack[index], *one), spacing, number) for one in bounds]
         return np.stack([np.stack([plane for index in row for plane in made[int(index)]]) for row in wanted])
 
     def _plane(self, plane: np.ndarray, spacing: tuple[float, float] | None, number: int) -> np.ndarray:

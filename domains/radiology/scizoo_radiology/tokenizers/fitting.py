@@ -1,20 +1,12 @@
-"""Pictures brought to one size: by spacing in millimetres or by their shape, with PIL's filters."""
+"""Pictures brought to one size: by spacing in millimetres or by their shape, cut or padded."""
 
 from __future__ import annotations
 
 import numpy as np
 
+from scizoo_radiology.resample import resize
+
 FITS = ("pad", "crop", "stretch")
-
-
-def resized(plane: np.ndarray, rows: int, columns: int) -> np.ndarray:
-    """Scale (rows, columns) of float32; when it becomes smaller each pixel averages over what it covers."""
-    from PIL import Image
-
-    if plane.shape == (rows, columns):
-        return plane
-    shown = Image.fromarray(np.ascontiguousarray(plane, dtype=np.float32))
-    return np.asarray(shown.resize((columns, rows), Image.Resampling.BILINEAR))
 
 
 def centred(plane: np.ndarray, rows: int, columns: int, fill: float = 0.0) -> np.ndarray:
@@ -59,8 +51,8 @@ def fitted(
         # Pixels that are not square: the sides are compared in millimetres.
         high, wide = (rows, columns) if spacing is None else (rows * spacing[0], columns * spacing[1])
         if fit == "stretch":
-            return resized(plane, size, size)
+            return resize(plane, (size, size))
         side = max(high, wide) if fit == "pad" else min(high, wide)
         scales = (size * high / side / rows, size * wide / side / columns)
     shape = (max(1, round(rows * scales[0])), max(1, round(columns * scales[1])))
-    return centred(resized(plane, *shape), size, size)
+    return centred(plane if plane.shape == shape else resize(plane, shape), size, size)
