@@ -11,9 +11,9 @@ import logging
 import os
 import re
 import warnings
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from typing import Any
 
 #: An environment variable with a secret, for pseudonyms that agree between data sets. It is not a config key,
@@ -75,6 +75,8 @@ class Names:
         Path of the file within the source.
     patient, study, series, instance : str
         Patient ID, or name and birth date where there is none; and the UIDs.
+    people : tuple of str
+        Names of the patient and of others.
     others : tuple of str
         Every other identifying value of the header.
     """
@@ -84,6 +86,7 @@ class Names:
     study: str = ""
     series: str = ""
     instance: str = ""
+    people: tuple[str, ...] = ()
     others: tuple[str, ...] = ()
 
     def __repr__(self) -> str:
@@ -91,10 +94,10 @@ class Names:
 
     def secrets(self) -> set[str]:
         """Return every identifying value of four letters or more, and the words of names, in lower case."""
-        values = [getattr(self, one.name) for one in fields(self) if one.name not in ("others", "file")]
-        found = {value.strip().lower() for value in (*values, *self.others)}
-        words = {word for value in found for word in re.split(r"[\^\s,=|]+", value)}
-        return {value for value in found | words if len(value) >= 4}
+        values = (self.patient, self.study, self.series, self.instance, *self.people, *self.others)
+        words = [word for name in self.people for word in re.split(r"[\^\s,=|]+", name)]
+        found = {value.strip().lower() for value in (*values, *words)}
+        return {value for value in found if len(value) >= 4}
 
 
 def safe_text(value: Any, names: Names) -> str | None:
@@ -208,9 +211,3 @@ def quiet() -> Iterator[None]:
     finally:
         for logger, was in zip(loggers, before, strict=True):
             logger.disabled = was
-
-
-def holds_any(text: str, secrets: Iterable[str]) -> bool:
-    """Whether a text holds one of some identifying values, upper and lower case alike."""
-    lowered = text.lower()
-    return any(secret in lowered for secret in secrets)

@@ -22,9 +22,10 @@ from scizoo_radiology.datasets.listing import (
     part_of,
     sort_by_kind,
 )
+from scizoo_radiology.datasets.subjects import FOLDER, Subjects
 from scizoo_radiology.images import PLANES, RadiologyImage, Volume
-from scizoo_radiology.privacy import Pseudonyms, age_band, holds_any, identifying_column, sex_of
-from scizoo_radiology.readers.entry import FIELDS, Entry, ReadingOptions
+from scizoo_radiology.privacy import Pseudonyms, identifying_column
+from scizoo_radiology.readers.entry import Entry, ReadingOptions
 from scizoo_radiology.readers.files import Limits
 from scizoo_radiology.readers.nifti import read_nifti
 from scizoo_radiology.readers.pictures import read_picture
@@ -32,15 +33,6 @@ from scizoo_radiology.readers.series import read_dicom
 from scizoo_radiology.resample import resample, resample_volume, shrink
 
 log = logging.getLogger(__name__)
-
-#: Names of columns that are understood without being named, by what they hold; upper and lower case alike.
-_USUAL = {
-    "sex": ("sex", "gender", "patient sex", "patient gender"),
-    "age": ("age", "patient age", "age_years"),
-    "scanner": ("scanner", "manufacturer", "device"),
-    "site": ("site", "center", "centre"),
-}
-FOLDER = "folder"
 
 
 class ImageFiles(CountingDataset):
@@ -67,7 +59,7 @@ class ImageFiles(CountingDataset):
     id : str, optional
         The column with ids; by default made from the file's name.
     labels, labels_id : str, optional
-        A table beside the files; and its column with file names, UIDs or patient numbers, by default the first.
+        A table beside the files; and its column with file names, UIDs or patient numbers, else the first.
     sex, age, scanner, site : str, optional
         Columns for the bias audit; those with the usual names are found by themselves.
     keep : sequence of str
@@ -175,8 +167,9 @@ class ImageFiles(CountingDataset):
         return self._digest(self._content)
 
     @cached_property
-    def _names(self) -> Pseudonyms:
-        return Pseudonyms.of(self._content, keep=not self.pseudonyms)
+    def _subjects(self) -> Subjects:
+        names = Pseudonyms.of(self._content, keep=not self.pseudonyms)
+        return Subjects(names, self.columns, self.keep, self.group, self.id, str(self.labels or self.path))
 
     def _listed(self, told: bool = False) -> Iterator[Listed]:
         if self.input is not None:
@@ -205,118 +198,61 @@ class ImageFiles(CountingDataset):
     def records(self) -> Iterator[Record]:
         """Yield the records; what cannot be used is told to ``rejections``."""
         self.left_out.clear()
-        rows = None if self.labels is None else Rows(resolve(self.labels, self.cache), self.labels_id)
         if self.pseudonyms:
             log.info("%s: ids, patients, series and sites are pseudonyms (keyed hash).", type(self).__name__)
-        for entry, row in self.entries():
-            found = row if rows is None else rows.find(entry.names)
-            if rows is not None and found is None:
-                reason = f"no row of the labels has its file name, UID or patient in '{rows.key}'"
-                self.rejections.reject(entry.source, entry.source, reason)
+        for entry, row in self._with_rows():
+            value = entry.value
+            if isinstance(value, RadiologyImage) and value.pixels.min() == value.pixels.max():
+                if self._subjects.series(entry) is None:
+                    self.rejections.reject(entry.source, entry.source, "every pixel has the same value")
+                else:
+                    self.left_out["slices in which every pixel has the same value"] += 1
                 continue
             try:
-                yield self._record(entry, found or {})
+                yield self._record(entry, row)
             except ValueError as error:
                 self.rejections.reject(entry.source, entry.source, str(error))
         self._say_left_out()
 
+    def _with_rows(self) -> Iterator[tuple[Entry, Mapping[str, Any]]]:
+        rows = None if self.labels is None else Rows(resolve(self.labels, self.cache), self.labels_id)
+        for entry, row in self.entries():
+            found = row or {} if rows is None else rows.find(entry.names)
+            if found is None:
+                reason = f"no row of the labels has its file name, UID or patient ({self.labels})"
+                self.rejections.reject(entry.source, entry.source, reason)
+            else:
+                yield entry, found
+
     def names(self) -> dict[str, str]:
         """Return each record's id with the name of its file, for the user's own eyes; nothing stores it."""
-        return {self._id(entry, row or {}): entry.key for entry, row in self.entries()}
-
-    def _id(self, entry: Entry, row: Mapping[str, Any]) -> str:
-        if self.id is None:
-            return self._names.name("image", entry.key)
-        after = entry.key.partition("#")[2]
-        return self._names.name("image", f"{self._cell(row, self.id)}{f'#{after}' if after else ''}")
-
-    def _cell(self, row: Mapping[str, Any], column: str) -> Any:
-        if column not in row:
-            raise ConfigError(
-                f"{self.labels or self.path} has no column '{column}': {did_you_mean(column, row)}",
-                expected=f"a column of the table, or one of {', '.join((*FIELDS, FOLDER))}",
-            )
-        if row[column] is None:
-            raise ValueError(f"column '{column}' is empty")
-        return row[column]
+        return {self._subjects.id(entry, row): entry.key for entry, row in self._with_rows()}
 
     def _record(self, entry: Entry, row: Mapping[str, Any]) -> Record:
         known = {**entry.fields, FOLDER: folder_of(entry.names.file), **row}
         target = self._target(known)
-        if target is not None and holds_any(str(target), entry.names.secrets()):
+        if str(target).strip().lower() in entry.names.secrets():
             raise ValueError("its target names the patient; choose another column or attribute (data.target)")
-        meta = self._meta(entry, row)
-        if self.split is not None:
-            part = part_of(entry.names.file) if self.split == FOLDER else self._cell(known, self.split)
-            meta["split"] = part
-        return Record(
-            self._id(entry, row),
-            self._sized(entry.value),
-            target,
-            self._group(entry, known),
-            meta,
-            entry.source,
-        )
+        meta = self._subjects.meta(entry, row, self.target)
+        if self.split == FOLDER:
+            meta["split"] = part_of(entry.names.file)
+        elif self.split is not None:
+            meta["split"] = self._subjects.cell(known, self.split)
+        id, group = self._subjects.id(entry, row), self._subjects.group(entry, known)
+        return Record(id, self._sized(entry.value), target, group, meta, entry.source)
 
     def _target(self, known: Mapping[str, Any]) -> Any:
         if self.target is None:
             return None
         if isinstance(self.target, str):
-            return self._cell(known, self.target)
+            return self._subjects.cell(known, self.target)
         for name in self.target:
             if name not in known:
-                self._cell(known, name)
+                self._subjects.cell(known, name)
         found = {name: known[name] for name in self.target}
         if all(value is None for value in found.values()):
             raise ValueError(f"every one of {', '.join(self.target)} is empty")
         return found
-
-    def _group(self, entry: Entry, known: Mapping[str, Any]) -> str | None:
-        names = entry.names
-        if self.group is not None:
-            return self._names.name("patient", str(self._cell(known, self.group)))
-        if names.patient:
-            return self._names.name("patient", names.patient)
-        if names.study or names.series:
-            return self._names.name("study", names.study or names.series)
-        return self._series(entry)
-
-    def _series(self, entry: Entry) -> str | None:
-        """Name the stack that a slice is of; None for a picture alone."""
-        if entry.names.series:
-            return self._names.name("series", entry.names.series)
-        stacked = isinstance(entry.value, Volume) or bool(entry.value.plane) or "#" in entry.key
-        return self._names.name("series", entry.names.file) if stacked else None
-
-    def _meta(self, entry: Entry, row: Mapping[str, Any]) -> dict[str, Any]:
-        meta = dict(entry.fields)
-        lowered = {name.strip().lower(): name for name in row}
-        for kind, given in self.columns.items():
-            if given is not None:
-                column: str | None = given
-                if given not in row:
-                    raise ConfigError(
-                        f"{self.labels or self.path} has no column '{given}' (data.{kind}): "
-                        f"{did_you_mean(given, row)}"
-                    )
-            else:
-                column = next((lowered[name] for name in _USUAL[kind] if name in lowered), None)
-            if column is None or column == self.target or row[column] is None:
-                continue
-            value = row[column]
-            if kind == "age":
-                meta["age_band"] = age_band(value)
-            else:
-                meta[kind] = sex_of(value) if kind == "sex" else str(value).strip()
-        if meta["site"] is not None:
-            meta["site"] = self._names.name("site", meta["site"])
-        meta["series"] = self._series(entry)
-        for name in self.keep:
-            value = None if row.get(name) is None else row[name]
-            if name not in row:
-                self._cell({**row}, name)
-            meta[name] = None if value is not None and holds_any(str(value), entry.names.secrets()) else value
-        return meta
 
     def _sized(self, value: RadiologyImage | Volume) -> RadiologyImage | Volume:
         if isinstance(value, Volume):

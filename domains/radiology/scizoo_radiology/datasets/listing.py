@@ -68,7 +68,7 @@ def files_of(
         raise DataError(
             f"{path} is a table.",
             expected="pictures, or the name of the column that lists their files",
-            remedy="add data.input=COLUMN; or give the folder of the pictures, and this table as data.labels.",
+            remedy="add data.input=COLUMN; or data.path=FOLDER of the pictures, and data.labels=this table.",
         )
     folders = [one.parent for one in paths]
     root = Path(path) if Path(str(path)).is_dir() else folders[0] if folders else Path()
@@ -172,7 +172,7 @@ def part_of(name: str) -> str | None:
 def sort_by_kind(
     files: list[File], log: RejectionLog, left_out: Counter[str], whole: str
 ) -> tuple[list[File], list[File]]:
-    """Part files into DICOM and others that can be read; the rest is rejected, or left out where it is foreign.
+    """Part files into DICOM and others that can be read; the rest is rejected, or left out as foreign.
 
     Raises
     ------

@@ -184,11 +184,13 @@ def names_of(found: Dataset, file: File) -> Names:
         patient = f"{text(found, 'PatientName')}|{text(found, 'PatientBirthDate')}"
     elif patient and text(found, "IssuerOfPatientID"):
         patient = f"{patient}|{text(found, 'IssuerOfPatientID')}"
-    keywords = [word for kind, words in IDENTIFYING.items() if kind != "free text" for word in words]
+    said: dict[bool, list[str]] = {True: [], False: []}
     with quiet():
-        others = tuple(filter(None, (text(found, word) for word in keywords)))
+        for kind, keywords in IDENTIFYING.items():
+            if kind != "free text":
+                said[kind in ("name", "person")] += filter(None, (text(found, word) for word in keywords))
     uids = [text(found, f"{kind}InstanceUID") for kind in ("Study", "Series", "SOP")]
-    return Names(file.name, patient, uids[0], uids[1], uids[2], others)
+    return Names(file.name, patient, *uids, people=tuple(said[True]), others=tuple(said[False]))
 
 
 def fields_of(found: Dataset, names: Names) -> dict[str, Any]:
