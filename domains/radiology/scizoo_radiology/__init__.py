@@ -9,6 +9,8 @@ DOMAIN = Domain(
     formats=("DICOM", "DICOM series", "NIfTI", "PNG", "JPEG", "NPZ images", "CSV", "Parquet", "ZIP of these"),
     checkpoints={},
     requires=("pydicom", "nibabel"),
+    picture="scizoo_radiology.picture.draw",
+    reference="scizoo_radiology.reference.inputs",
     inspect="scizoo_radiology.inspection.inspect",
     disclaimer=(
         "This is not a medical device: research software that no authority has cleared. Its output must not "

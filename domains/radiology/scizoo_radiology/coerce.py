@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from scizoo_radiology.images import RadiologyImage, Volume
+from scizoo_radiology.reference import MadeUp
 
 
 def picture(value: Any) -> RadiologyImage | Volume:
@@ -23,6 +24,8 @@ def picture(value: Any) -> RadiologyImage | Volume:
     TypeError, ValueError
         When it is none of these.
     """
+    if isinstance(value, MadeUp):
+        return value.picture
     if isinstance(value, RadiologyImage | Volume):
         return value
     shape = getattr(value, "shape", None)
@@ -40,6 +43,8 @@ def report(value: Any) -> str:
     TypeError, ValueError
         When it is no text, or an empty one.
     """
+    if isinstance(value, MadeUp):
+        return value.report
     if not isinstance(value, str):
         raise TypeError("it is no text")
     if not value.strip():

@@ -8,8 +8,9 @@ from pathlib import Path
 import numpy as np
 
 from scizoo.testing import BadFile, Examples
+from scizoo_radiology.examples import write_brain, write_ct, write_quality, write_reports
 from scizoo_radiology.images import RadiologyImage
-from scizoo_radiology.reference import pictures
+from scizoo_radiology.reference import REPORTS, pictures
 
 _COUNT = 40
 
@@ -63,17 +64,37 @@ def _medmnist(folder: Path) -> Sequence[str]:
     return [f"data.path={folder}"]
 
 
+def _brain(folder: Path) -> Sequence[str]:
+    return write_brain(folder, [_chest(number) for number in range(_COUNT)])
+
+
+def _presence(folder: Path) -> Sequence[str]:
+    return write_ct(folder)
+
+
+def _reports(folder: Path) -> Sequence[str]:
+    return [*write_reports(folder), "data.findings=[normal,Pleural Effusion,Nodule]"]
+
+
 _CLASSES = "radiology/classification"
 _TRUNCATED = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR\0\0\0\x20\0\0\0\x20\x08\0\0\0\0"
 
 EXAMPLES = Examples(
     inputs={
         "radiology/image": [*pictures(2), RadiologyImage(_chest(1).astype(np.float32) - 1024.0, unit="HU")],
+        "radiology/report": [*REPORTS, "[MASK] 5 µm"],
+        "radiology/measures": [{"snr": 1.0 + number, "cjv": number**2} for number in range(5)],
     },
     own_data={
         _CLASSES: _classes,
         "radiology/multilabel": _findings,
         "radiology/xray-tiny": _medmnist,
+        "radiology/pneumonia": _medmnist,
+        "radiology/brain-tumour": _brain,
+        "radiology/organs": _presence,
+        "radiology/reports": _reports,
+        "radiology/report-tiny": write_reports,
+        "radiology/mr-quality": write_quality,
     },
     bad_files=(
         BadFile(_CLASSES, "empty.dcm", b"", ("not DICOM",)),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 
 from scizoo_radiology.images import RadiologyImage
@@ -28,16 +30,38 @@ def pictures(count: int = 4, size: int = 48) -> list[RadiologyImage]:
     return found
 
 
-def reports() -> list[str]:
-    """Return sentences as radiologists write them, of nobody."""
-    return [
-        "The heart is normal in size. The lungs are clear. No acute disease.",
-        "Small left pleural effusion. No pneumothorax.",
-        "Calcified granuloma in the right upper lobe. Stable cardiomegaly.",
-        "Bibasilar atelectasis.",
-    ]
+#: Sentences as radiologists write them, of nobody.
+REPORTS = (
+    "The heart is normal in size. The lungs are clear. No acute disease.",
+    "Small left pleural effusion. No pneumothorax.",
+    "Calcified granuloma in the right upper lobe. Stable cardiomegaly.",
+    "Bibasilar atelectasis.",
+)
 
 
-def inputs() -> list[RadiologyImage]:
-    """Return pictures; tokenizers of other objects bring made-up inputs of their own."""
-    return pictures()
+@dataclass(frozen=True)
+class MadeUp:
+    """A patient that does not exist; each tokenizer of this domain takes what it reads.
+
+    Parameters
+    ----------
+    picture : RadiologyImage
+    report : str
+    step : float
+        How far all measures lie from their medians, in interquartile ranges.
+    """
+
+    picture: RadiologyImage
+    report: str
+    step: float = 0.0
+
+
+def inputs() -> list[MadeUp]:
+    """Return a few of them, the same each time."""
+    steps = (-1.0, 0.0, 0.5, 1.0)
+    return [MadeUp(*parts) for parts in zip(pictures(), REPORTS, steps, strict=True)]
+
+
+def pairs() -> list[tuple[MadeUp, MadeUp]]:
+    """Return pairs of a query and its document."""
+    return [(one, one) for one in inputs()]

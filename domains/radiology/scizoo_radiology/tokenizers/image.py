@@ -143,12 +143,6 @@ class ImageTokenizer(ObjectTokenizer):
         names = ("size", "channels", "fit", "spacing", "mean", "std", "slices", "plane")
         return {"window": windows, **{name: getattr(self, name) for name in names}}
 
-    def reference_inputs(self) -> list[Any]:
-        """Return a few made-up pictures."""
-        from scizoo_radiology.reference import pictures
-
-        return list(pictures())
-
     def encode(self, inputs: Sequence[Any]) -> dict[str, Ragged]:
         """Encode pictures and volumes.
 

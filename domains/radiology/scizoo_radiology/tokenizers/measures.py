@@ -10,6 +10,7 @@ import numpy as np
 from scizoo.data.ragged import Ragged
 from scizoo.errors import ConfigError, DataError
 from scizoo_radiology import coerce
+from scizoo_radiology.reference import MadeUp
 from scizoo_radiology.tokenizers.base import ObjectTokenizer, read_objects
 
 
@@ -51,14 +52,6 @@ class MeasuresTokenizer(ObjectTokenizer):
         """Return what was learnt."""
         return {"names": self.names, "location": self.location, "scale": self.scale}
 
-    def reference_inputs(self) -> list[Any]:
-        """Return rows about the medians that were learnt; of nobody."""
-        names, location, scale = self._trained()
-        return [
-            {name: float(value) for name, value in zip(names, location + step * scale)}
-            for step in (-1.0, 0.0, 1.0)
-        ]
-
     def train(self, inputs: Iterable[Any]) -> None:
         """Learn the measures' location and scale.
 
@@ -97,7 +90,7 @@ class MeasuresTokenizer(ObjectTokenizer):
             When the measures are not those of the training part.
         """
         _, location, scale = self._trained()
-        table = self._table(read_objects(inputs, coerce.measures))
+        table = self._table(read_objects(inputs, self._row))
         standard = np.arcsinh((table - location) / scale)
         count, columns = table.shape
         observed = np.eye(columns, dtype=bool)[None] & np.isfinite(standard)[:, :, None]
@@ -110,6 +103,12 @@ class MeasuresTokenizer(ObjectTokenizer):
             "weight": observed.reshape(-1, columns).astype(np.float32),
         }
         return {name: Ragged(array, offsets) for name, array in rows.items()}
+
+    def _row(self, value: Any) -> dict[str, float]:
+        if isinstance(value, MadeUp):  # made up about the medians that were learnt
+            names, location, scale = self._trained()
+            return dict(zip(names, (location + value.step * scale).tolist(), strict=True))
+        return coerce.measures(value)
 
     def _trained(self) -> tuple[list[str], np.ndarray, np.ndarray]:
         if self.names is None or self.location is None or self.scale is None:

@@ -114,12 +114,6 @@ class ReportTokenizer(TokenTokenizer):
         """How many ids there are; few training reports may give fewer than were asked for."""
         return int(self.model.get_vocab_size())
 
-    def reference_inputs(self) -> list[Any]:
-        """Return a few made-up reports."""
-        from scizoo_radiology.reference import reports
-
-        return list(reports())
-
     def encode(self, inputs: Sequence[Any]) -> dict[str, Ragged]:
         """Encode reports into ``input_ids``, int32, one row a report.
 
