@@ -77,6 +77,7 @@ def _reports(folder: Path) -> Sequence[str]:
 
 
 _CLASSES = "radiology/classification"
+_TINY = ("backbone.architecture=test_convnext", "tokenizer.size=32")
 _TRUNCATED = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR\0\0\0\x20\0\0\0\x20\x08\0\0\0\0"
 
 EXAMPLES = Examples(
@@ -107,4 +108,11 @@ EXAMPLES = Examples(
             _CLASSES, "list.csv", b"file,label\na.png,x\n", ("row 1", "does not exist"), ("data.input=file",)
         ),
     ),
+    model=("tokenizer=radiology/image", "tokenizer.size=32", "backbone=timm", *_TINY[:1]),
+    settings={
+        "radiology/brain-tumour": _TINY,
+        "radiology/organs": _TINY,
+        "radiology/report-tiny": ("tokenizer.min_frequency=1",),
+        "radiology/xray-tiny": (*_TINY, "head.crop=1", "head.noise=0.02", "head.temperature=0.5"),
+    },
 )

@@ -81,7 +81,7 @@ def write_reports(folder: Path, count: int = 60) -> list[str]:
             side, size, place = sides[number % 2], sizes[number % 3], places[number % 4]
             heading = ("normal", "Pleural Effusion", "Nodule")[number % 3]
             found = {
-                "normal": f"Lungs are clear in the {place} zone. Comparison from year {number}. Normal chest.",
+                "normal": f"Lungs are clear in the {place} zone. Comparison {number}. Normal chest.",
                 "Pleural Effusion": f"A {size} {side} pleural effusion, {number} mm deep, blunts the angle.",
                 "Nodule": f"A {size} nodule of {number} mm lies in the {side} {place} lobe.",
             }[heading]
@@ -112,7 +112,7 @@ def write_quality(folder: Path, count: int = 60) -> list[str]:
 
 
 def write_brain(folder: Path, pictures: Sequence[np.ndarray]) -> list[str]:
-    """Write a set in the form of the brain-tumour MR set; its first test slice is a training slice as well."""
+    """Write pictures in the form of the brain-tumour MR set, every fourth one for the test."""
     kinds = ("glioma_tumor", "meningioma_tumor", "no_tumor", "pituitary_tumor")
     images = np.stack(pictures)
     count = len(images)
