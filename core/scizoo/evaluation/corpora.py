@@ -30,16 +30,24 @@ def sketch_corpus(audit: Mapping[str, Any] | None, records: Iterable[Record]) ->
     if not described.get("_target_"):
         return None
     similarity: Similarity = instantiate(described)
-    count = 0
+    counted = _Counted(records)
+    values = similarity.sketch(counted)
+    return CorpusSketch(values, _made_by(similarity), counted.seen)
 
-    def counted() -> Iterator[Record]:
-        nonlocal count
-        for record in records:
-            count += 1
+
+class _Counted:
+    """Records that count how many of them were read; else what they are, for a similarity to ask."""
+
+    def __init__(self, records: Iterable[Record]):
+        self._records, self.seen = records, 0
+
+    def __iter__(self) -> Iterator[Record]:
+        for record in self._records:
+            self.seen += 1
             yield record
 
-    values = similarity.sketch(counted())
-    return CorpusSketch(values, _made_by(similarity), count)
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._records, name)
 
 
 def corpus_sketches(refs: Sequence[str], similarity: Similarity, cache: Path) -> dict[str, np.ndarray]:

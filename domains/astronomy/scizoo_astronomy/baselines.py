@@ -13,6 +13,7 @@ from scizoo_astronomy.features.cache import matrix
 from scizoo_astronomy.features.image import hog_features, moment_features
 from scizoo_astronomy.features.lightcurve import band_features, light_curve_features
 from scizoo_astronomy.features.spectrum import continuum_removed, line_features, log_grid, resample
+from scizoo_astronomy.features.transit import transit_features
 from scizoo_astronomy.objects import CatalogRow, Image, ImageSpectrum, LightCurve, Spectrum
 from scizoo_astronomy.tabular import Tabular
 
@@ -59,6 +60,42 @@ class LightCurveFeatures(Tabular):
         if len(self.bands_) < 2:
             return single
         return np.hstack([single, np.stack([band_features(record.input, self.bands_) for record in records])])
+
+
+class TransitSearch(Tabular):
+    """Box least squares and the tests that vet its candidates, with a random forest.
+
+    Parameters
+    ----------
+    window : float
+        Days of the running median that is taken off first.
+    **settings
+        As of :class:`~scizoo_astronomy.tabular.Tabular`.
+    """
+
+    title = "box least squares and vetting tests (random forest)"
+
+    def __init__(
+        self,
+        model: str = "forest",
+        n_estimators: int = 300,
+        max_features: float = 0.3,
+        min_samples_leaf: int = 1,
+        balanced: bool = False,
+        C: float = 1.0,
+        seed: int = 0,
+        window: float = 1.0,
+    ):
+        super().__init__(model, n_estimators, max_features, min_samples_leaf, balanced, C, seed)
+        self.window = window
+
+    def features(self, records: Sequence[Record]) -> np.ndarray:
+        """Return the features of the best box."""
+
+        def compute(curve: LightCurve) -> np.ndarray:
+            return transit_features(curve, self.window)
+
+        return matrix(records, LightCurve, ("transit", self.window), compute)
 
 
 class _Spectral(Tabular):

@@ -201,6 +201,8 @@ EXAMPLES = Examples(
         ),
         "astronomy/variables": _FEW,
         "astronomy/rrlyrae": ("data.max_per_class=20", "data.points=[30,40]"),
+        "astronomy/transits": ("data.count=60", "data.days=8", "data.cadence=6"),
+        "astronomy/galaxies": ("data.count=40", "data.size=32", *_TINY_IMAGES),
         "astronomy/lightcurve-tiny": (
             "data.parts.stars.max_per_class=4",
             "data.parts.stars.points=[14,20]",

@@ -76,9 +76,13 @@ class SkySimilarity:
         self.scale = scale
 
     def settings(self) -> dict[str, Any]:
-        """Return the plain settings that build it again; a sketch is only good with the same ones."""
+        """Return the plain settings that build it again."""
         names = ("radius", "threshold", "picture", "identifiers", "scale")
         return {name: getattr(self, name) for name in names}
+
+    def sketch_settings(self) -> dict[str, Any]:
+        """Return the settings that a sketch depends on."""
+        return {"scale": self.scale, "places": self.radius > 0}
 
     def exact_duplicates(
         self, records_a: Sequence[Record], records_b: Sequence[Record]

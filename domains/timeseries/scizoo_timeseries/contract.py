@@ -109,7 +109,7 @@ EXAMPLES = Examples(
         "timeseries/anomaly": lambda folder: _long(folder)[:1],
         "timeseries/imputation": lambda folder: _long(folder)[:1],
         "timeseries/reconstruct-tiny": lambda folder: _long(folder)[:1],
-        "timeseries/gunpoint": lambda folder: _cases(folder, "GunPoint"),
+        "timeseries/ucr": lambda folder: _cases(folder, "GunPoint"),
     },
     bad_files=(
         BadFile(_TASK, "empty.csv", b"", ("is empty",)),

@@ -46,7 +46,7 @@ class SeriesSimilarity:
     finds_near = True
 
     def __init__(
-        self, threshold: float = 0.995, least: int = 32, most: int = 1000, run: int = 16, scale: int = 4
+        self, threshold: float = 0.995, least: int = 32, most: int = 1000, run: int = 16, scale: int = 16
     ):
         if not 0 < threshold <= 1 or least < 4 or most < 1 or run < 4 or scale < 1:
             raise ConfigError(
@@ -57,9 +57,13 @@ class SeriesSimilarity:
         self._named: dict[int, tuple[Record, tuple[int, str]]] = {}  # records are asked for again and again
 
     def settings(self) -> dict[str, Any]:
-        """Return the plain settings that build it again; a sketch is only good with the same ones."""
+        """Return the plain settings that build it again."""
         keys = ("threshold", "least", "most", "run", "scale")
         return {key: getattr(self, key) for key in keys}
+
+    def sketch_settings(self) -> dict[str, Any]:
+        """Return the settings that a sketch depends on."""
+        return {"run": self.run, "scale": self.scale}
 
     def exact_duplicates(
         self, records_a: Sequence[Record], records_b: Sequence[Record]

@@ -53,15 +53,27 @@ class RollingOrigin(Splitter):
         Steps between two cutoffs of test, and of validation; by default the horizon.
     gap : int
         Steps that are left out between the parts.
+    calendar : bool
+        Whether one date parts all series: windows whose target reaches beyond the earliest cutoff of a later
+        part, whatever its series, are left out. Series that move together then show nothing of the time that
+        others are tested on; series that end early cost the others their last windows.
     """
 
-    def __init__(self, windows: int = 1, validation_windows: int = 1, step: int | None = None, gap: int = 0):
+    def __init__(
+        self,
+        windows: int = 1,
+        validation_windows: int = 1,
+        step: int | None = None,
+        gap: int = 0,
+        calendar: bool = False,
+    ):
         if windows < 1 or validation_windows < 0 or gap < 0 or (step is not None and step < 1):
             raise ConfigError(
                 f"split: windows={windows}, validation_windows={validation_windows}, step={step}, gap={gap}",
                 expected="windows and step from 1 on, gap from 0 on",
             )
         self.windows, self.validation_windows, self.step, self.gap = windows, validation_windows, step, gap
+        self.calendar = bool(calendar)
 
     def split(self, records: Sequence[Record]) -> Split:
         """Split the windows; see the class.
@@ -79,10 +91,19 @@ class RollingOrigin(Splitter):
         for rows in members.values():
             rows.sort(key=lambda row: _span(records[row])[0])
             unused += self._divide(rows, records, parts)
+        if self.calendar:
+            unused += _cut_by_date(parts, records)
         wanted = ("train", "validation", "test") if self.validation_windows else ("train", "test")
         for part in wanted:
             if not parts[part]:
                 need = self.windows + self.validation_windows + 1
+                if self.calendar:
+                    raise DataError(
+                        f"the {part} part would be empty: the series end so far apart that no date "
+                        "parts them with windows on both sides.",
+                        expected="series that end at about the same time",
+                        remedy="set split.calendar=false, or leave out the series that end early.",
+                    )
                 raise DataError(
                     f"the {part} part would be empty: no series is long enough for {self.windows} test and "
                     f"{self.validation_windows} validation windows and one to train on.",
@@ -93,7 +114,8 @@ class RollingOrigin(Splitter):
         method = (
             f"by rolling origin: the last {self.windows} windows of each of {len(members):,} series test, "
             f"the {self.validation_windows} before validate, {step} apart, gap {self.gap}; no target time of "
-            f"a series is in two parts ({unused:,} windows that would overlap are unused)"
+            f"{'any' if self.calendar else 'a'} series is in two parts ({unused:,} windows that would "
+            "overlap are unused)"
         )
         return _parted(parts, records, method)
 
@@ -120,6 +142,29 @@ class RollingOrigin(Splitter):
         train = [row for row in left if border is None or _span(records[row])[1] <= border - self.gap]
         parts["train"] += train
         return len(rows) - taken - len(train)
+
+
+def _cut_by_date(parts: dict[str, list[int]], records: Sequence[Record]) -> int:
+    """Leave out windows whose target reaches past the first cutoff of a later part; return how many."""
+    before = sum(map(len, parts.values()))
+    latest: np.datetime64 | None = None
+    for part in ("test", "validation", "train"):
+        if latest is not None:
+            parts[part] = [row for row in parts[part] if _date(records[row], "until") <= latest]
+        cutoffs = [_date(records[row], "cutoff") for row in parts[part]]
+        latest = min([*cutoffs, *([] if latest is None else [latest])])
+    return before - sum(map(len, parts.values()))
+
+
+def _date(record: Record, key: str) -> np.datetime64:
+    try:
+        return np.datetime64(str(record.meta[key]), "ns")
+    except (KeyError, ValueError) as error:
+        raise DataError(
+            f"record '{record.id}' has no date, but split.calendar=true parts the series by one.",
+            expected="series with a column of stamps",
+            remedy="name it by data.time, or set split.calendar=false.",
+        ) from error
 
 
 class BorderSplitter(Splitter):

@@ -19,6 +19,10 @@ from scizoo_astronomy.datasets.ogle import SOURCE, OgleVariables
 from scizoo_astronomy.datasets.radio import FrDeep
 from scizoo_astronomy.datasets.simulated import SimulatedGalaxies
 from scizoo_astronomy.datasets.spectra import SpectrumFiles
+from scizoo_astronomy.datasets.transits import SimulatedTransits, transit_depth
+from scizoo_astronomy.features.transit import NAMES as TRANSIT_FEATURES
+from scizoo_astronomy.features.transit import transit_features
+from scizoo_astronomy.objects import LightCurve
 from scizoo_astronomy.reconstruct import Mode, fourier_shape, observing_times, photometric_error
 
 
@@ -338,3 +342,47 @@ def test_simulated_galaxies():
     assert isinstance(number.target, float) and "sersic" not in number.meta
     with pytest.raises(ConfigError, match="morphology"):
         SimulatedGalaxies(target="morphologi")
+
+
+def test_a_transit_covers_what_geometry_says():
+    dark = transit_depth(np.array([0.0, 0.5, 0.9, 1.0, 1.0999, 1.1, 2.0]), 0.1, limb=(0.0, 0.0))
+    np.testing.assert_allclose(dark[:3], 0.01, rtol=1e-12)  # the planet's disc over the star's
+    # Half on the limb: the lens of two discs, by the textbook formula for d = 1.
+    small, large = 0.1**2 * np.arccos(0.05), np.arccos(1 - 0.005)
+    lens = small + large - 0.5 * np.sqrt(4 * 0.01 - 0.0001)
+    assert dark[3] == pytest.approx(lens / np.pi)
+    assert 0 < dark[4] < 1e-6
+    assert dark[5] == dark[6] == 0
+    limb = transit_depth(np.array([0.0, 0.8]), 0.05)
+    assert limb[0] > 0.05**2 > limb[1], "the middle of the disc is brighter than its edge"
+
+
+def test_a_transit_is_that_of_batman():
+    batman = pytest.importorskip("batman")
+    params = batman.TransitParams()
+    params.t0, params.per, params.rp, params.a, params.inc = 0.0, 3.0, 0.08, 8.0, 88.0
+    params.ecc, params.w, params.u, params.limb_dark = 0.0, 90.0, [0.4, 0.25], "quadratic"
+    time = np.linspace(-0.15, 0.15, 201)
+    angle = 2 * np.pi * time / 3.0
+    distance = np.hypot(8.0 * np.sin(angle), 8.0 * np.cos(np.deg2rad(88.0)) * np.cos(angle))
+    exact = 1 - batman.TransitModel(params, time).light_curve(params)
+    assert np.abs(transit_depth(distance, 0.08) - exact).max() < 0.05 * exact.max()
+
+
+def test_simulated_transits_are_what_they_say(tmp_path):
+    stars = list(SimulatedTransits(count=60, signal_to_noise=(40, 60)))
+    again = list(SimulatedTransits(count=60, signal_to_noise=(40, 60)))
+    assert [r.target for r in stars[:3]] == ["transit", "eclipse", "quiet"]
+    assert all(np.array_equal(a.input.value, b.input.value) for a, b in zip(stars, again))
+    found = [transit_features(r.input) for r in stars]
+    at = {name: place for place, name in enumerate(TRANSIT_FEATURES)}
+    strong = [10 ** row[at["log_period"]] / r.meta["orbit"] for r, row in zip(stars, found)
+              if r.target == "transit"]  # fmt: skip
+    whole = [min(abs(np.log(ratio / k)) for k in (0.5, 1.0, 2.0)) < 0.02 for ratio in strong]
+    assert np.mean(whole) > 0.7, "the box search finds the orbit, its half or its double"
+    depth = [row[at["depth_snr"]] for row in found]
+    quiet = max(d for d, r in zip(depth, stars) if r.target == "quiet")
+    assert np.median([d for d, r in zip(depth, stars) if r.target != "quiet"]) > 2 * quiet
+    assert np.isnan(transit_features(LightCurve(np.arange(5.0), np.ones(5), unit=""))).all()
+    with pytest.raises(ConfigError, match="cadence=12"):
+        SimulatedTransits(cadence=12)

@@ -11,6 +11,7 @@ import pytest
 
 from scizoo.data.splits import PARTS
 from scizoo.errors import ConfigError, DataError
+from scizoo.evaluation.corpora import sketch_corpus
 from scizoo_timeseries.datasets.embedded import EmbeddedWindows
 from scizoo_timeseries.datasets.labelled import LabelledSeries
 from scizoo_timeseries.datasets.m4 import M4Windows
@@ -70,6 +71,41 @@ def test_rolling_origin_shares_no_target_time(windows, count, gap):
     assert SeriesSimilarity().exact_duplicates(parts["train"], parts["test"]) == []
 
 
+@pytest.fixture
+def staggered(write_long, wave):
+    """Windows of three series, one of which ends two days before the others."""
+    stamps = pd.date_range("2020-01-01", periods=240, freq="h")
+    series = {f"s{n}": (stamps, wave(240, 24, n)) for n in range(2)}
+    series["early"] = (stamps[:192], wave(192, 24, 5))
+    return list(ForecastWindows(str(write_long(series)), horizon=12, stride=4))
+
+
+def test_a_calendar_cut_parts_all_series_by_one_date(staggered):
+    def crossing(split):
+        parts = parts_of(staggered, split)
+        tested = min(np.datetime64(r.meta["cutoff"]) for r in parts["test"])
+        return [r for part in ("train", "validation") for r in parts[part]
+                if np.datetime64(r.meta["until"]) > tested]  # fmt: skip
+
+    assert crossing(RollingOrigin().split(staggered)), "each series is parted at its own end"
+    split = RollingOrigin(calendar=True).split(staggered)
+    assert not crossing(split)
+    assert all(len(getattr(split, part)) for part in PARTS)
+    assert "any series is in two parts" in split.method
+
+
+def test_a_calendar_cut_needs_dates_and_series_of_about_the_same_end(staggered, write_long, wave):
+    undated = [replace(r, meta={**r.meta, "cutoff": str(r.meta["start"])}) for r in staggered]
+    undated = [replace(r, meta={**r.meta, "until": "x"}) for r in undated]
+    with pytest.raises(DataError, match=r"has no date.*split\.calendar"):
+        RollingOrigin(calendar=True).split(undated)
+    stamps = pd.date_range("2020-01-01", periods=400, freq="h")
+    apart = {"old": (stamps[:60], wave(60, 24, 1)), "new": (stamps[200:], wave(200, 24, 2))}
+    records = list(ForecastWindows(str(write_long(apart)), horizon=12, stride=4))
+    with pytest.raises(DataError, match="end so far apart"):
+        RollingOrigin(windows=3, calendar=True).split(records)
+
+
 def test_rolling_origin_says_when_series_are_too_short(windows):
     with pytest.raises(DataError, match=r"split\.windows"):
         RollingOrigin(windows=50).split(windows(length=40))
@@ -100,7 +136,7 @@ def test_the_audit_finds_planted_leaks(windows):
     records = windows()
     split = RollingOrigin(windows=2, validation_windows=2).split(records)
     parts = parts_of(records, split)
-    audit = SeriesSimilarity(threshold=0.995)
+    audit = SeriesSimilarity(threshold=0.995, scale=4)
     assert audit.near_duplicates(parts["train"], parts["test"]) == []
     planted = parts["test"][0]
     late = replace(planted, id="late", meta={**planted.meta, "start": planted.meta["start"] - 6})
@@ -179,3 +215,19 @@ def test_labelled_series_know_their_parts(tmp_path):
     long = LabelledSeries(str(tmp_path), problem="one", longest=2)
     assert all(len(r.input) == 2 for r in long)
     assert long.counts["series were averaged down to 2 values"] == 3
+
+
+def test_of_a_corpus_only_the_measured_series_are_sketched(wave):
+    class Corpus:
+        """Two drawn series, one measured one: what is drawn at random holds nobody's data."""
+
+        def __iter__(self):
+            raise AssertionError("the drawn series are not asked for")
+
+        def measured_values(self):
+            yield wave(300, 24, 3)
+
+    settings = {"_target_": "scizoo_timeseries.similarity.SeriesSimilarity", "scale": 1}
+    found = sketch_corpus(settings, Corpus())
+    assert found is not None
+    np.testing.assert_array_equal(found.values, SeriesSimilarity(scale=1)._sampled(wave(300, 24, 3)))

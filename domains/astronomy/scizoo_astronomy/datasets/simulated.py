@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from scizoo.data.records import Licence, Record
-from scizoo.errors import ConfigError, did_you_mean
+from scizoo.errors import ConfigError, MachineError, did_you_mean
 from scizoo.files import sha256_json
 from scizoo_astronomy.datasets.base import AstronomyDataset
 from scizoo_astronomy.objects import Image
@@ -122,7 +122,7 @@ def _galsim() -> Any:
     try:
         import galsim
     except ImportError as error:
-        raise ConfigError(
+        raise MachineError(
             "simulated galaxies need galsim, which is not installed.",
             remedy="pip install 'scizoo-astronomy[sim]'",
         ) from error

@@ -2,28 +2,24 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice, pairwise
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from scizoo.data.merges import LearntMerges
 from scizoo.data.ragged import Ragged
 from scizoo.data.tokenizer import TokenTokenizer
-from scizoo.errors import CheckpointError, ConfigError
-from scizoo.files import write_text
+from scizoo.errors import ConfigError
 from scizoo_chemistry.tokenizers.scan import Scan
 from scizoo_chemistry.tokenizers.smiles import SmilesTokenizer
 
-_FILE = "tokenizer.json"
 _PRIVATE = 0xE000  # Unicode's private use area: a character for each atom-level token
 _CHUNK = 10_000
 
 
-class SmilesBPETokenizer(TokenTokenizer):
+class SmilesBPETokenizer(LearntMerges, TokenTokenizer):
     """Words learnt by merging the most frequent neighbours among atoms, bonds and rings.
 
     As in SMILES pair encoding (Li and Fourches 2021, J. Chem. Inf. Model. 61:1560): merges join whole
@@ -42,6 +38,8 @@ class SmilesBPETokenizer(TokenTokenizer):
         Settings of the atom-level tokenizer underneath; filled in training.
     """
 
+    learns_from = "training molecules"
+
     def __init__(
         self,
         vocab_size: int = 1024,
@@ -56,11 +54,10 @@ class SmilesBPETokenizer(TokenTokenizer):
                 expected=f"at least {self._atoms.vocab_size}, the atom-level tokens and the special ones",
             )
         self._size, self._min_frequency, self._molecules = vocab_size, min_frequency, train_molecules
-        self._model: Any = None
 
     def train(self, inputs: Iterable[Any]) -> None:
         """Learn rare bracket atoms, then the merges, from training molecules."""
-        from tokenizers import Tokenizer, models, trainers
+        from tokenizers import Tokenizer, models
 
         molecules = list(islice(inputs, self._molecules))
         self._atoms.train(molecules)
@@ -72,17 +69,9 @@ class SmilesBPETokenizer(TokenTokenizer):
                 remedy="raise it, or lower tokenizer.atoms.learn.",
             )
         alphabet = [chr(_PRIVATE + id) for id in range(len(self.SPECIAL), self._atoms.vocab_size)]
-        model = Tokenizer(models.BPE())
-        trainer = trainers.BpeTrainer(
-            vocab_size=self._size,
-            min_frequency=self._min_frequency,
-            special_tokens=list(self.SPECIAL),
-            initial_alphabet=alphabet,
-            show_progress=False,
-        )
         chunks = (molecules[start : start + _CHUNK] for start in range(0, len(molecules), _CHUNK))
-        model.train_from_iterator((word for chunk in chunks for word in self._words(chunk)), trainer)
-        self._model = model
+        words = (word for chunk in chunks for word in self._words(chunk))
+        self.learn(Tokenizer(models.BPE()), words, alphabet, self._size, self._min_frequency)
         self._vocab = None
 
     def _words(self, inputs: Sequence[Any]) -> Iterator[str]:
@@ -90,22 +79,6 @@ class SmilesBPETokenizer(TokenTokenizer):
         rows = self._atoms._encode(Scan(inputs))
         text = (rows.values.astype("<u4") + _PRIVATE).tobytes().decode("utf-32-le")
         return (text[start:end] for start, end in pairwise(rows.offsets.tolist()))
-
-    @property
-    def model(self) -> Any:
-        """The library's tokenizer.
-
-        Raises
-        ------
-        ConfigError
-            When it has not been trained.
-        """
-        if self._model is None:
-            raise ConfigError(
-                "The byte-pair tokenizer has no vocabulary yet.",
-                remedy="train it on training molecules (a run does so), or load it from a checkpoint.",
-            )
-        return self._model
 
     _vocab: tuple[str, ...] | None = None
 
@@ -128,11 +101,6 @@ class SmilesBPETokenizer(TokenTokenizer):
                     for id, word in enumerate(self._vocab)
                 )
         return self._vocab
-
-    @property
-    def vocab_size(self) -> int:
-        """How many ids there are; few training data may give fewer than were asked for."""
-        return int(self.model.get_vocab_size())
 
     def encode(self, inputs: Sequence[Any]) -> dict[str, Ragged]:
         """Encode molecules into ``input_ids``, int32, one row a molecule.
@@ -163,32 +131,3 @@ class SmilesBPETokenizer(TokenTokenizer):
             "train_molecules": self._molecules,
             "atoms": self._atoms.settings(),
         }
-
-    def save_files(self, folder: Path) -> None:
-        """Write tokenizer.json, in the library's own format over private characters."""
-        write_text(folder / _FILE, self.model.to_str(pretty=True))
-
-    @classmethod
-    def from_settings(cls, settings: Mapping[str, Any], folder: Path) -> SmilesBPETokenizer:
-        """Build the tokenizer from its settings and tokenizer.json."""
-        from tokenizers import Tokenizer
-
-        tokenizer = cls(**settings)
-        path = Path(folder) / _FILE
-        if not path.exists():
-            raise CheckpointError(
-                f"{path} is missing.", remedy="fetch the checkpoint again; BPE needs its merges."
-            )
-        try:
-            tokenizer._model = Tokenizer.from_str(path.read_text(encoding="utf-8"))
-        except Exception as error:  # the Rust library raises a bare Exception
-            raise CheckpointError(
-                f"{path} cannot be read: {error}", remedy="fetch the checkpoint again."
-            ) from error
-        return tokenizer
-
-    def fingerprint(self) -> str:
-        """Return a digest of the merges, or of the settings before training."""
-        state = self._model.to_str() if self._model is not None else "untrained"
-        text = json.dumps(["SmilesBPETokenizer", 1, self.settings(), state], sort_keys=True)
-        return hashlib.sha256(text.encode()).hexdigest()

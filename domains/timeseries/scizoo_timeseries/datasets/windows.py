@@ -56,9 +56,9 @@ def cutoffs(length: int, horizon: int, stride: int, least: int) -> np.ndarray:
 class ForecastWindows(SeriesFiles):
     """Every window of every series, one record each; a splitter of this domain divides them in time.
 
-    ``Record.meta`` holds ``series``, ``cutoff`` (the last stamp of the history), ``start`` and ``stop``
-    (places of the target in the series), ``freq``, ``season``, ``scale`` (in-sample error of the seasonal
-    naive forecast over the whole history, for MASE) and ``constant``.
+    ``Record.meta`` holds ``series``, ``cutoff`` and ``until`` (the last stamps of the history and of the
+    target), ``start`` and ``stop`` (places of the target in the series), ``freq``, ``season``, ``scale``
+    (in-sample error of the seasonal naive forecast over the whole history, for MASE) and ``constant``.
 
     Parameters
     ----------
@@ -160,10 +160,11 @@ class ForecastWindows(SeriesFiles):
         if not np.isfinite(target).any() or not np.isfinite(history.values).any():
             self.counts["windows without a known value in history or target were left out"] += 1
             return None
-        cutoff = str(history.stamps[-1]).removesuffix("T00:00:00.000000000").removesuffix(".000000000")
+        cutoff = _written(history.stamps[-1])
         meta = {
             "series": series.unique_id,
             "cutoff": cutoff,
+            "until": _written(series.stamps[start + self.horizon - 1]),
             "start": start,
             "stop": start + self.horizon,
             "freq": series.freq or "",
@@ -173,6 +174,10 @@ class ForecastWindows(SeriesFiles):
         }
         # Windows name no group: a series may be in all parts, at other times, which the splitter sees to.
         return Record(f"{series.unique_id}@{cutoff}", history, target, None, meta, source)
+
+
+def _written(stamp: np.datetime64 | np.integer) -> str:
+    return str(stamp).removesuffix("T00:00:00.000000000").removesuffix(".000000000")
 
 
 def _channels(series: Series) -> Iterator[Series]:
