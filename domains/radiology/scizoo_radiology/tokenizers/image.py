@@ -58,9 +58,9 @@ def parse_windows(value: Any) -> list[Window]:
     ConfigError
         When one of them is no window.
     """
-    several = not isinstance(value, str) and any(not isinstance(one, int | float) for one in value)
+    plain = isinstance(value, str) or (value and all(isinstance(one, int | float) for one in value))
     found: list[Window] = []
-    for one in value if several else [value]:
+    for one in [value] if plain else value:
         if one in (CALIBRATED, STORED):
             found.append(one)
             continue

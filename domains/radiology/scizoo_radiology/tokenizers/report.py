@@ -2,26 +2,21 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Iterable, Sequence
 from itertools import islice
-from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
+from scizoo.data.merges import LearntMerges
 from scizoo.data.ragged import Ragged
 from scizoo.data.tokenizer import TokenTokenizer
-from scizoo.errors import CheckpointError, ConfigError
-from scizoo.files import write_text
+from scizoo.errors import ConfigError
 from scizoo_radiology import coerce
 from scizoo_radiology.tokenizers.base import check_positive, read_objects
 
-_FILE = "tokenizer.json"
 
-
-class ReportTokenizer(TokenTokenizer):
+class ReportTokenizer(LearntMerges, TokenTokenizer):
     """Pieces of words learnt from reports (Sennrich et al. 2016, arXiv 1508.07909), over bytes.
 
     Any text comes back exactly, since every byte is in the vocabulary from the start. A piece of several
@@ -40,6 +35,8 @@ class ReportTokenizer(TokenTokenizer):
         Training stops after so many.
     """
 
+    learns_from: ClassVar[str] = "training reports"
+
     def __init__(
         self,
         vocab_size: int = 2048,
@@ -56,49 +53,26 @@ class ReportTokenizer(TokenTokenizer):
             )
         self._size, self._min_frequency = int(vocab_size), int(min_frequency)
         self._lowercase, self._reports = bool(lowercase), int(train_reports)
-        self._model: Any = None
 
     def train(self, inputs: Iterable[Any]) -> None:
         """Learn the merges from training reports."""
-        from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
+        from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 
         model = Tokenizer(models.BPE())
         model.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
         model.decoder = decoders.ByteLevel()
-        trainer = trainers.BpeTrainer(
-            vocab_size=self._size,
-            min_frequency=self._min_frequency,
-            special_tokens=list(self.SPECIAL),
-            initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
-            show_progress=False,
-        )
         texts = (self._text(coerce.report(text)) for text in islice(inputs, self._reports))
-        model.train_from_iterator(texts, trainer)
-        self._keep(model)
+        self.learn(model, texts, pre_tokenizers.ByteLevel.alphabet(), self._size, self._min_frequency)
+
+    def use(self, model: Any) -> None:
+        """Take a trained model of the library."""
+        # Special tokens spelt out in a report are text, not marks.
+        model.encode_special_tokens = True
+        super().use(model)
+        self._vocab = None
 
     def _text(self, text: str) -> str:
         return text.lower() if self._lowercase else text
-
-    def _keep(self, model: Any) -> None:
-        # Special tokens spelt out in a report are text, not marks.
-        model.encode_special_tokens = True
-        self._model, self._vocab = model, None
-
-    @property
-    def model(self) -> Any:
-        """The library's tokenizer.
-
-        Raises
-        ------
-        ConfigError
-            When it has not been trained.
-        """
-        if self._model is None:
-            raise ConfigError(
-                "The report tokenizer has no vocabulary yet.",
-                remedy="train it on training reports (a run does so), or load it from a checkpoint.",
-            )
-        return self._model
 
     _vocab: tuple[str, ...] | None = None
 
@@ -108,11 +82,6 @@ class ReportTokenizer(TokenTokenizer):
         if self._vocab is None:
             self._vocab = tuple(self.model.id_to_token(id) for id in range(self.model.get_vocab_size()))
         return self._vocab
-
-    @property
-    def vocab_size(self) -> int:
-        """How many ids there are; few training reports may give fewer than were asked for."""
-        return int(self.model.get_vocab_size())
 
     def encode(self, inputs: Sequence[Any]) -> dict[str, Ragged]:
         """Encode reports into ``input_ids``, int32, one row a report.
@@ -142,30 +111,3 @@ class ReportTokenizer(TokenTokenizer):
             "lowercase": self._lowercase,
             "train_reports": self._reports,
         }
-
-    def save_files(self, folder: Path) -> None:
-        """Write tokenizer.json, in the library's own format."""
-        write_text(folder / _FILE, self.model.to_str(pretty=True))
-
-    @classmethod
-    def from_settings(cls, settings: Any, folder: Path) -> ReportTokenizer:
-        """Build the tokenizer from its settings and tokenizer.json."""
-        from tokenizers import Tokenizer
-
-        tokenizer = cls(**settings)
-        path = Path(folder) / _FILE
-        if not path.exists():
-            raise CheckpointError(f"{path} is missing.", remedy="fetch the checkpoint again.")
-        try:
-            tokenizer._keep(Tokenizer.from_str(path.read_text(encoding="utf-8")))
-        except Exception as error:  # the Rust library raises a bare Exception
-            raise CheckpointError(
-                f"{path} cannot be read: {error}", remedy="fetch the checkpoint again."
-            ) from error
-        return tokenizer
-
-    def fingerprint(self) -> str:
-        """Return a digest of the merges, or of the settings before training."""
-        state = self._model.to_str() if self._model is not None else "untrained"
-        text = json.dumps(["ReportTokenizer", 1, self.settings(), state], sort_keys=True)
-        return hashlib.sha256(text.encode()).hexdigest()
