@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -56,7 +57,7 @@ def _findings(folder: Path) -> Sequence[str]:
 
 def _medmnist(folder: Path) -> Sequence[str]:
     """A file of MedMNIST in little."""
-    arrays: dict[str, np.ndarray] = {}
+    arrays: dict[str, Any] = {}
     for short, numbers in (("train", range(24)), ("val", range(24, 30)), ("test", range(30, _COUNT))):
         arrays[f"{short}_images"] = np.stack([_chest(number, 28) for number in numbers])
         arrays[f"{short}_labels"] = np.array([[number % 2] for number in numbers])

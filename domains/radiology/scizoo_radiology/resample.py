@@ -125,7 +125,7 @@ def resample_volume(volume: Volume, spacing: Sequence[float], labels: bool = Fal
     if volume.pixels.dtype.kind != "f" and not labels:
         across = np.rint(across)
     scale = np.array([before / after for before, after in zip(old, new, strict=True)])
-    now = tuple(float(step) for step in np.array(volume.spacing) * scale)
+    deep, high, wide = (float(step) for step in np.array(volume.spacing) * scale)
     affine = volume.affine
     if affine is not None:
         # Columns of the affine belong to columns, rows, slices; the centre of the first voxel moves.
@@ -133,4 +133,4 @@ def resample_volume(volume: Volume, spacing: Sequence[float], labels: bool = Fal
         affine = affine.copy()
         affine[:3, 3] += affine[:3, :3] @ ((factors - 1) / 2)
         affine[:3, :3] = affine[:3, :3] * factors
-    return replace(volume, pixels=across, spacing=now, affine=affine)
+    return replace(volume, pixels=across, spacing=(deep, high, wide), affine=affine)

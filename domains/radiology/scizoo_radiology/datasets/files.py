@@ -26,10 +26,10 @@ from scizoo_radiology.datasets.subjects import FOLDER, Subjects
 from scizoo_radiology.images import PLANES, RadiologyImage, Volume
 from scizoo_radiology.privacy import Pseudonyms, identifying_column
 from scizoo_radiology.readers.entry import Entry, ReadingOptions
-from scizoo_radiology.readers.files import Limits
+from scizoo_radiology.readers.files import Limits, short
 from scizoo_radiology.readers.nifti import read_nifti
 from scizoo_radiology.readers.pictures import read_picture
-from scizoo_radiology.readers.series import read_dicom
+from scizoo_radiology.readers.series import read_dicom, reason_of
 from scizoo_radiology.resample import resample, resample_volume, shrink
 
 log = logging.getLogger(__name__)
@@ -186,12 +186,8 @@ class ImageFiles(CountingDataset):
                     read = read_nifti if file.kind() == "nifti" else read_picture
                     for entry in read(file, self.options):
                         yield entry, listed.row
-                except DataError as error:
-                    self.rejections.reject(
-                        file.shown, file.shown, f"{error.problem} {error.remedy or ''}".strip()
-                    )
-                except ValueError as error:
-                    self.rejections.reject(file.shown, file.shown, str(error))
+                except (DataError, ValueError) as error:
+                    self.rejections.reject(file.shown, short(file.shown), reason_of(error))
             for entry in read_dicom(dicom, self.options, self.rejections, self.left_out):
                 yield entry, listed.row
 
@@ -204,14 +200,16 @@ class ImageFiles(CountingDataset):
             value = entry.value
             if isinstance(value, RadiologyImage) and value.pixels.min() == value.pixels.max():
                 if self._subjects.series(entry) is None:
-                    self.rejections.reject(entry.source, entry.source, "every pixel has the same value")
+                    self.rejections.reject(
+                        entry.source, short(entry.source), "every pixel has the same value"
+                    )
                 else:
                     self.left_out["slices in which every pixel has the same value"] += 1
                 continue
             try:
                 yield self._record(entry, row)
             except ValueError as error:
-                self.rejections.reject(entry.source, entry.source, str(error))
+                self.rejections.reject(entry.source, short(entry.source), str(error))
         self._say_left_out()
 
     def _with_rows(self) -> Iterator[tuple[Entry, Mapping[str, Any]]]:
@@ -220,7 +218,7 @@ class ImageFiles(CountingDataset):
             found = row or {} if rows is None else rows.find(entry.names)
             if found is None:
                 reason = f"no row of the labels has its file name, UID or patient ({self.labels})"
-                self.rejections.reject(entry.source, entry.source, reason)
+                self.rejections.reject(entry.source, short(entry.source), reason)
             else:
                 yield entry, found
 

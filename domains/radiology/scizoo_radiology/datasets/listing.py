@@ -13,7 +13,7 @@ from scizoo.data.sources import resolve, resolve_files
 from scizoo.data.table import SUFFIXES, TableReader
 from scizoo.errors import ConfigError, DataError
 from scizoo_radiology.privacy import Names
-from scizoo_radiology.readers.files import EXPECTED, File, list_files, stem
+from scizoo_radiology.readers.files import EXPECTED, File, list_files, short, stem
 
 _PARTS = {
     **dict.fromkeys(("train", "training"), "train"),
@@ -104,7 +104,9 @@ def listed_files(
         if cells[column] is None or not found.exists():
             if log is not None:
                 empty = f"column '{column}' is empty"
-                log.reject(source, source, empty if cells[column] is None else "its file does not exist")
+                log.reject(
+                    source, short(source), empty if cells[column] is None else "its file does not exist"
+                )
             continue
         paths = resolve_files(found) if found.is_dir() else [found]
         inside = found.is_dir()
@@ -184,10 +186,10 @@ def sort_by_kind(
         try:
             kind, wrong = file.kind(), file.mismatch()
         except DataError as error:
-            log.reject(file.shown, file.shown, error.problem)
+            log.reject(file.shown, short(file.shown), error.problem)
             continue
         if wrong is not None:
-            log.reject(file.shown, file.shown, wrong)
+            log.reject(file.shown, short(file.shown), wrong)
         elif kind == "dicom":
             dicom.append(file)
         elif kind in ("nifti", "png", "jpeg"):

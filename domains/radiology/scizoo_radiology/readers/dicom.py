@@ -134,16 +134,9 @@ def _damaged(found: Dataset) -> ValueError:
 
 #: SOP classes (their names in PS3.6) with pixels or without, that are no pictures of a patient.
 _OTHER = (
-    "Segmentation",
-    "RT Dose",
-    "RT Plan",
-    "RT Structure",
-    "Report",
-    " SR",
-    "Presentation State",
-    "Waveform",
+    *("Segmentation", "Report", " SR", "Presentation State", "Waveform", "Encapsulated", "Key Object"),
+    *("Raw Data", "Registration", "Media Storage Directory", "Surface", "Tractography"),
 )
-_OTHER = (*_OTHER, "Encapsulated", "Key Object", "Raw Data", "Registration", "Media Storage Directory")
 
 
 def _check_picture(found: Dataset) -> None:
@@ -189,8 +182,8 @@ def names_of(found: Dataset, file: File) -> Names:
         for kind, keywords in IDENTIFYING.items():
             if kind != "free text":
                 said[kind in ("name", "person")] += filter(None, (text(found, word) for word in keywords))
-    uids = [text(found, f"{kind}InstanceUID") for kind in ("Study", "Series", "SOP")]
-    return Names(file.name, patient, *uids, people=tuple(said[True]), others=tuple(said[False]))
+    study, series, instance = (text(found, f"{kind}InstanceUID") for kind in ("Study", "Series", "SOP"))
+    return Names(file.name, patient, study, series, instance, tuple(said[True]), tuple(said[False]))
 
 
 def fields_of(found: Dataset, names: Names) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 import stat
 import struct
 import zipfile
@@ -71,6 +72,11 @@ class Limits:
                 f"{packed:,} bytes unpack to {size:,} or more, beyond {self.ratio:g} times: a zip bomb, or "
                 "nearly empty; unpack it yourself if it is sound, or raise data.max_ratio"
             )
+
+
+def short(shown: str) -> str:
+    """Return what messages call a file, without of how many it is one."""
+    return re.sub(r" of [\d,]+( in order of name)?", "", shown)
 
 
 @dataclass(frozen=True, repr=False)

@@ -25,7 +25,7 @@ from scizoo_radiology.readers.dicom import (
     text,
 )
 from scizoo_radiology.readers.entry import Entry, ReadingOptions
-from scizoo_radiology.readers.files import File
+from scizoo_radiology.readers.files import File, short
 from scizoo_radiology.readers.geometry import (
     BrokenOrientationError,
     directions,
@@ -83,17 +83,18 @@ def read_dicom(
                 series.setdefault((where, frame.shape, _direction(frame)), []).append(frame)
         except NoPictureError as error:
             if len(files) == 1:
-                log.reject(file.shown, file.shown, str(error))
+                log.reject(file.shown, short(file.shown), str(error))
             else:
                 left_out[error.kind] += 1
         except (ValueError, DataError) as error:
-            log.reject(file.shown, file.shown, _words(error))
+            log.reject(file.shown, short(file.shown), reason_of(error))
     for frames in series.values():
         for stack in _stacks(frames):
             yield from _read_stack(stack, options, log)
 
 
-def _words(error: Exception) -> str:
+def reason_of(error: Exception) -> str:
+    """Return what an error says, in one line."""
     if isinstance(error, DataError):
         return " ".join(filter(None, (error.problem, error.remedy)))
     return str(error)
@@ -134,7 +135,7 @@ def _frames(file: File, options: ReadingOptions) -> Iterator[Frame]:
 
 
 def _numbers(where: Any, keyword: str, count: int) -> np.ndarray | None:
-    value = None if where is None else where.get(keyword)
+    value: Any = None if where is None else where.get(keyword)
     try:
         found = np.array([float(one) for one in value])
     except (TypeError, ValueError):
@@ -202,7 +203,7 @@ def _read_stack(frames: list[Frame], options: ReadingOptions, log: RejectionLog)
     try:
         options.limits.check_pixels(sum(frame.pixels for frame in frames))
     except ValueError as error:
-        log.reject(whole, whole, str(error))
+        log.reject(whole, short(whole), str(error))
         return
     reader = _Reader(options)
     if options.plane == "acquired":
@@ -211,7 +212,7 @@ def _read_stack(frames: list[Frame], options: ReadingOptions, log: RejectionLog)
             try:
                 picture = _picture(frame, reader)
             except (ValueError, DataError) as error:
-                log.reject(frame.shown, frame.shown, _words(error))
+                log.reject(frame.shown, short(frame.shown), reason_of(error))
                 continue
             several = frame.index > 0 or any(
                 other.file == frame.file for other in frames if other is not frame
@@ -224,7 +225,7 @@ def _read_stack(frames: list[Frame], options: ReadingOptions, log: RejectionLog)
         key = f"{first.names.file}#{first.index + 1}" if first.index else first.names.file
         yield from volume_entries(volume, Entry(volume, first.names, first.fields, whole, key), options)
     except (ValueError, DataError) as error:
-        log.reject(whole, whole, _words(error))
+        log.reject(whole, short(whole), reason_of(error))
 
 
 class _Reader:
