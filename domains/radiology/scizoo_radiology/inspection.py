@@ -19,8 +19,9 @@ from scizoo.data.table import TableReader
 from scizoo.errors import ConfigError, DataError, did_you_mean
 from scizoo_radiology.datasets.files import ImageFiles
 from scizoo_radiology.privacy import IDENTIFYING, Names, identifying_column, quiet
-from scizoo_radiology.readers.dicom import fields_of, names_of, read_header, text
+from scizoo_radiology.readers.dicom import read_header
 from scizoo_radiology.readers.files import File
+from scizoo_radiology.readers.header import fields_of, names_of, text
 
 if TYPE_CHECKING:
     from pydicom import Dataset

@@ -205,8 +205,9 @@ def test_bad_files_are_one_reason_each_and_the_rest_goes_on(tmp_path, dicom, sta
     cases = {
         "no-pixels.dcm": (None, {"Rows": 4, "Columns": 4}, "no pixel data"),
         "no-rows.dcm": (None, {}, "no rows and columns"),
-        "unsigned.dcm": (np.full((4, 4), 65000, np.uint16), hu, "data.signed=true"),
-        "signed.dcm": (np.full((4, 4), -30000, np.int16), hu, "data.signed=false"),
+        "unsigned.dcm": (np.full((4, 4), 65000, np.uint16), hu, "CT has: they are tagged as unsigned"),
+        "signed.dcm": (np.full((4, 4), -30000, np.int16), hu, "CT has: they are tagged as signed"),
+        "radiograph.dcm": (np.full((4, 4), -5, np.int16), {"Modality": "DX"}, "no radiograph has"),
         "turned.dcm": (
             good,
             {"ImageOrientationPatient": [1, 0, 0, 1, 0, 0]},
@@ -221,10 +222,11 @@ def test_bad_files_are_one_reason_each_and_the_rest_goes_on(tmp_path, dicom, sta
     dicom(cut, good)
     cut.write_bytes(cut.read_bytes()[:-9])
     dicom(folder / "contours.dcm", None, SOPClassUID="1.2.840.10008.5.1.4.1.1.481.3", Modality="RTSTRUCT")
+    dicom(folder / "scout.dcm", good, ImageType=["ORIGINAL", "PRIMARY", "LOCALIZER"])
     dicom(folder / "good.dcm", good, **hu)
     entries, reasons, left_out = read(folder)
     assert [entry.names.file for entry in entries] == ["good.dcm"]
-    assert left_out == {"RT Structure Set Storage": 1}
+    assert left_out == {"RT Structure Set Storage": 1, "localizer of a scan": 1}
     for words in [*(case[2] for case in cases.values()), "truncated"]:
         (reason,) = [one for one in reasons if words in one]
         assert ";" in reason or "data." in reason or "correct" in reason, reason

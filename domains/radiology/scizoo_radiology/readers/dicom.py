@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import re
 import struct
 import zlib
 from collections.abc import Iterator
@@ -13,23 +12,24 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from scizoo.data.opening import reading
-from scizoo_radiology.privacy import IDENTIFYING, Names, age_band, quiet, safe_text, sex_of, years_between
-from scizoo_radiology.readers.entry import ReadingOptions, no_fields
+from scizoo_radiology.privacy import quiet
+from scizoo_radiology.readers.entry import ReadingOptions
 from scizoo_radiology.readers.files import File, Limits, inflate
+from scizoo_radiology.readers.header import text
 
 if TYPE_CHECKING:
     from pydicom import Dataset
 
 _DEFLATED = "1.2.840.10008.1.2.1.99"
-_WORD = re.compile(r"[A-Z0-9 _-]{1,16}")
 _LUMA = np.array([0.299, 0.587, 0.114])  # ITU-R BT.601, as DICOM's YBR_FULL
 _AS_READ = "copy or export it again"
 #: Values in HU beyond which a CT's stored type must be wrong; metal reaches 30,710 on extended scales.
 _HU_LOW, _HU_HIGH = -9_000.0, 32_000.0
+_UNSIGNED = ("CR", "DX", "MG", "IO", "PX")
 
 
 class NoPictureError(ValueError):
-    """A sound DICOM object that holds no picture: a report, a plan, contours.
+    """A sound DICOM object that is no picture to learn from: a report, a plan, contours, a localizer.
 
     Parameters
     ----------
@@ -39,7 +39,7 @@ class NoPictureError(ValueError):
 
     def __init__(self, kind: str):
         self.kind = kind
-        super().__init__(f"it is a DICOM object without a picture ({kind}); leave it out")
+        super().__init__(f"it is no picture to learn from ({kind}); leave it out")
 
 
 @contextmanager
@@ -146,64 +146,10 @@ def _check_picture(found: Dataset) -> None:
     known = "an object of an unknown class" if uid.name == str(uid) else uid.name
     if any(word in known for word in _OTHER) or (known.startswith("RT ") and "Image" not in known):
         raise NoPictureError(known)
+    if "LOCALIZER" in text(found, "ImageType").upper():
+        raise NoPictureError("localizer of a scan")
     if "Rows" not in found or "Columns" not in found:
         raise ValueError(f"it has no pixels ({known}, no rows and columns); leave it out, or export it again")
-
-
-def frames_of(found: Dataset) -> int:
-    """Return the number of frames that a header declares."""
-    try:
-        return max(int(found.get("NumberOfFrames") or 1), 1)
-    except (TypeError, ValueError):
-        return 1
-
-
-def declared_pixels(found: Dataset) -> int:
-    """Return rows times columns times frames times samples, as the header declares them."""
-    samples = int(found.get("SamplesPerPixel") or 1)
-    return int(found.Rows) * int(found.Columns) * frames_of(found) * samples
-
-
-def text(found: Dataset, keyword: str) -> str:
-    """Return an attribute as one line of text, ``""`` where there is none."""
-    value = found.get(keyword)
-    return "" if value is None else str(value).replace("\0", " ").strip()
-
-
-def names_of(found: Dataset, file: File) -> Names:
-    """Gather what names the patient; see :class:`~scizoo_radiology.privacy.Names`."""
-    patient = text(found, "PatientID")
-    if not patient and text(found, "PatientName"):
-        patient = f"{text(found, 'PatientName')}|{text(found, 'PatientBirthDate')}"
-    elif patient and text(found, "IssuerOfPatientID"):
-        patient = f"{patient}|{text(found, 'IssuerOfPatientID')}"
-    said: dict[bool, list[str]] = {True: [], False: []}
-    with quiet():
-        for kind, keywords in IDENTIFYING.items():
-            if kind != "free text":
-                said[kind in ("name", "person")] += filter(None, (text(found, word) for word in keywords))
-    study, series, instance = (text(found, f"{kind}InstanceUID") for kind in ("Study", "Series", "SOP"))
-    return Names(file.name, patient, study, series, instance, tuple(said[True]), tuple(said[False]))
-
-
-def fields_of(found: Dataset, names: Names) -> dict[str, Any]:
-    """Gather what may be known: coded words, age band, scanner; the site in clear, for a pseudonym."""
-    fields = no_fields()
-    coded = {"modality": "Modality", "body_part": "BodyPartExamined", "view": "ViewPosition"}
-    coded |= {"laterality": "ImageLaterality", "photometric": "PhotometricInterpretation"}
-    for name, keyword in coded.items():
-        word = text(found, keyword).upper()
-        fields[name] = safe_text(word, names) if _WORD.fullmatch(word) else None
-    fields["sex"] = sex_of(text(found, "PatientSex"))
-    age: Any = text(found, "PatientAge")
-    if not age:
-        day = text(found, "StudyDate") or text(found, "AcquisitionDate")
-        age = years_between(text(found, "PatientBirthDate"), day)
-    fields["age_band"] = age_band(age)
-    words = (text(found, "Manufacturer"), text(found, "ManufacturerModelName"))
-    fields["scanner"] = safe_text(" ".join(word for word in words if word), names)
-    fields["site"] = text(found, "InstitutionName") or None
-    return fields
 
 
 def read_pixels(found: Dataset, index: int, options: ReadingOptions) -> tuple[np.ndarray, str, Any]:
@@ -236,6 +182,13 @@ def read_pixels(found: Dataset, index: int, options: ReadingOptions) -> tuple[np
     if options.signed is not None:
         found.PixelRepresentation = int(options.signed)
     raw = _decode(found, index)
+    # PS3.3 wants radiographs unsigned; below zero are values above half of the range.
+    radiograph = options.signed is None and text(found, "Modality") in _UNSIGNED
+    if radiograph and found.get("PixelRepresentation") and raw.min() < 0:
+        raise ValueError(
+            f"its stored values go down to {raw.min():,}, which no radiograph has: they are tagged as "
+            "signed and stored otherwise (Pixel Representation); read them with data.signed=false"
+        )
     values, unit, window = calibrate(found, raw, index, voi=options.voi)
     if unit == "HU":
         _check_sign(float(values.min()), float(values.max()), options)

@@ -10,6 +10,7 @@ import zipfile
 import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO
 
@@ -123,12 +124,12 @@ class File:
                 return self.path.open("rb")
         with reading(self.shown):
             try:
-                with zipfile.ZipFile(self.path) as archive:
-                    info = archive.getinfo(self.member)
-                    limits.check_ratio(info.file_size, info.compress_size)
-                    with archive.open(info) as inner:
-                        # The declared size may lie; zipfile gives no more than it.
-                        return io.BytesIO(inner.read(info.file_size))
+                archive = _archive(self.path)
+                info = archive.getinfo(self.member)
+                limits.check_ratio(info.file_size, info.compress_size)
+                with archive.open(info) as inner:
+                    # The declared size may lie; zipfile gives no more than it.
+                    return io.BytesIO(inner.read(info.file_size))
             except (zipfile.BadZipFile, NotImplementedError, RuntimeError) as error:
                 raise DataError(
                     f"{self.shown} is damaged or locked.", remedy="unpack it yourself."
@@ -141,7 +142,7 @@ class File:
                 return stream.read(_HEAD)
         with reading(self.shown):
             try:
-                with zipfile.ZipFile(self.path) as archive, archive.open(self.member) as inner:
+                with _archive(self.path).open(self.member) as inner:
                     return inner.read(_HEAD)
             except (zipfile.BadZipFile, NotImplementedError, RuntimeError) as error:
                 raise DataError(
@@ -228,17 +229,26 @@ def list_files(paths: Sequence[Path], root: Path, typed: bool) -> Iterator[File]
             yield file
 
 
+def _archive(path: Path) -> zipfile.ZipFile:
+    """Open an archive once: its directory may list thousands of members, each of which is asked for."""
+    about = path.stat()
+    return _opened(path, about.st_mtime_ns, about.st_size)
+
+
+@lru_cache(maxsize=2)
+def _opened(path: Path, changed: int, size: int) -> zipfile.ZipFile:
+    return zipfile.ZipFile(path)
+
+
 def _members(archive: File) -> Iterator[File]:
     with reading(archive.shown):
         try:
-            with zipfile.ZipFile(archive.path) as opened:
-                infos = sorted(
-                    (one for one in opened.infolist() if _plain(one)), key=lambda one: one.filename
-                )
+            opened = _archive(archive.path)
         except zipfile.BadZipFile as error:
             raise DataError(
                 f"{archive.shown} is a damaged zip archive.", remedy="copy or download it again."
             ) from error
+    infos = sorted((one for one in opened.infolist() if _plain(one)), key=lambda one: one.filename)
     for number, info in enumerate(infos, 1):
         shown = f"{archive.shown}, member {number:,} of {len(infos):,}"
         yield File(archive.path, info.filename, f"{archive.name}/{info.filename}", shown)

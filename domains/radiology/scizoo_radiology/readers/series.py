@@ -14,16 +14,7 @@ from scizoo.errors import DataError
 from scizoo_radiology.images import PLANES, RadiologyImage, Volume
 from scizoo_radiology.privacy import Names
 from scizoo_radiology.readers.calibration import item
-from scizoo_radiology.readers.dicom import (
-    NoPictureError,
-    declared_pixels,
-    fields_of,
-    frames_of,
-    names_of,
-    read_header,
-    read_pixels,
-    text,
-)
+from scizoo_radiology.readers.dicom import NoPictureError, read_header, read_pixels
 from scizoo_radiology.readers.entry import Entry, ReadingOptions
 from scizoo_radiology.readers.files import File, short
 from scizoo_radiology.readers.geometry import (
@@ -33,6 +24,7 @@ from scizoo_radiology.readers.geometry import (
     place_volume,
     slice_affine,
 )
+from scizoo_radiology.readers.header import declared_pixels, fields_of, frames_of, names_of, text
 
 if TYPE_CHECKING:
     from pydicom import Dataset
