@@ -10,7 +10,8 @@ import numpy as np
 
 from scizoo.data.opening import reading
 from scizoo.data.records import Record
-from scizoo.data.sources import resolve
+from scizoo.data.sources import fingerprint_files, resolve
+from scizoo.data.table import TableReader
 from scizoo.errors import ConfigError
 from scizoo_radiology.datasets.files import ImageFiles
 from scizoo_radiology.images import PLANES, RadiologyImage, Volume
@@ -67,6 +68,13 @@ class MaskedFiles(ImageFiles):
     def classes(self) -> Any:
         """Names of the classes by their value."""
         return self._classes
+
+    def fingerprint(self) -> str:
+        """Digest of the files, their masks and the reading options."""
+        table = resolve(self.path, self.cache)
+        named = {str(cells[self.mask]) for _, cells in TableReader(table).rows() if cells.get(self.mask)}
+        masks = [table.parent / name for name in sorted(named) if (table.parent / name).is_file()]
+        return self._digest([self._content, fingerprint_files(masks)])
 
     def settings(self) -> dict[str, Any]:
         """Return the options that change the records."""
