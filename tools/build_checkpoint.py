@@ -46,7 +46,7 @@ def main() -> int:
     parser.add_argument(
         "overrides", nargs="*", help="key=value for the pre-training, or data.path=... of a finished one"
     )
-    options = parser.parse_args()
+    options = parser.parse_intermixed_args()
     run = options.run or pretrain(options.name, options.overrides)
     destination = shipped_folder(options.name)
     write(run, destination, options.results, options.overrides)

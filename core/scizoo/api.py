@@ -12,6 +12,7 @@ import torch
 from scizoo.checkpoints.format import Checkpoint, load_checkpoint
 from scizoo.data.batching import PadCollator
 from scizoo.data.encoding import EncodedDataset, encode_records
+from scizoo.data.maps import MapTarget
 from scizoo.data.records import Record
 from scizoo.data.targets import FutureTarget
 from scizoo.data.tokenizer import TokenTokenizer
@@ -23,6 +24,7 @@ from scizoo.models.roll_out import sample_paths
 from scizoo.predictions import Prediction, class_names, to_frame
 from scizoo.training.joint import JointModel, batch_to
 from scizoo.training.predict import aggregate, embed_windows, join_positions, mean_pool, predict_windows
+from scizoo.training.segment import segment_windows
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -92,7 +94,7 @@ class Model:
 
     @property
     def kind(self) -> str:
-        """classification, multilabel, regression, forecast, tokens, language or embedding."""
+        """classification, multilabel, regression, forecast, segmentation, tokens, language or embedding."""
         return self.checkpoint.kind
 
     @property
@@ -173,7 +175,8 @@ class Model:
         Prediction
             With the fields that fit the model's kind: ``labels`` and ``probability`` (inputs, classes)
             for classes; ``mean`` and ``std`` (inputs, quantities), in the units of the training data,
-            for quantities; ``quantiles`` (inputs, steps ahead, levels) for forecasts, in each series' own.
+            for quantities; ``quantiles`` (inputs, steps ahead, levels) for forecasts, in each series' own;
+            ``maps`` for label maps.
 
         Raises
         ------
@@ -193,6 +196,18 @@ class Model:
                 f"{self.name} does not forecast: its kind is {self.kind}.",
                 remedy="leave horizon and levels out.",
             )
+        if self.kind == "segmentation":
+            if coverage is not None:
+                raise ScizooError(
+                    f"{self.name} gives label maps, which have no sets or intervals.",
+                    remedy="leave coverage out.",
+                )
+            records = _records(inputs)
+            maps = list(self.segment(records, batch_size))
+            target = self.checkpoint.target
+            values = list(target.values) if isinstance(target, MapTarget) else []
+            ids = [record.id for record in records]
+            return Prediction("segmentation", ids, self.classes, maps=maps, values=values)
         if head is None or isinstance(head, Objective):
             raise ScizooError(
                 f"{self.name} cannot predict: it is a pre-trained model without a task.",
@@ -228,6 +243,56 @@ class Model:
         if state is None or coverage is None:
             return made
         return made.with_uncertainty(state, means["embedding"], coverage)
+
+    def segment(self, inputs: Iterable[Any], batch_size: int = 64) -> Iterator[np.ndarray]:
+        """Predict the class of every pixel, one input at a time, so that many maps need no memory.
+
+        Parameters
+        ----------
+        inputs : iterable
+            Raw inputs or Records.
+        batch_size : int
+            Inputs a forward pass.
+
+        Yields
+        ------
+        ndarray of int, shape (H, W)
+            As large as the input, with the values that the label maps of the training had; in the order of
+            the inputs.
+
+        Raises
+        ------
+        ScizooError
+            When the model does not predict label maps.
+        """
+        target = self.checkpoint.target
+        numbers = self.segment_numbers(inputs, batch_size)
+        assert isinstance(target, MapTarget)
+        return (target.decode(labels) for labels in numbers)
+
+    def segment_numbers(self, inputs: Iterable[Any], batch_size: int = 64) -> Iterator[np.ndarray]:
+        """Predict as :meth:`segment`, as numbers of :attr:`classes`."""
+        if self.kind != "segmentation" or not isinstance(self.checkpoint.target, MapTarget):
+            raise ScizooError(
+                f"{self.name} predicts no label maps: its kind is {self.kind}.",
+                expected="a model of kind segmentation",
+            )
+        records = _records(inputs)
+        return self._segmented(records, batch_size) if records else iter(())
+
+    def _segmented(self, records: Sequence[Record], batch_size: int) -> Iterator[np.ndarray]:
+        encoded = self._encode(records)
+        # One input is one window, and all are of one length: they come in their own order.
+        first = np.flatnonzero(encoded.view_index == 0)
+        found = segment_windows(
+            self.checkpoint,
+            _batches(encoded, batch_size, first),
+            self.checkpoint.tokenizer,
+            records,
+            encoded.record_index,
+            device=self.device,
+        )
+        return (labels for _, labels in found)
 
     def _forecaster(self, horizon: int | None) -> Any:
         """Give the head for some steps ahead."""
@@ -371,6 +436,7 @@ class Model:
             With a coverage also ``set`` (labels joined by ``;``, likeliest first) and ``set_size``, or
             ``lower`` and ``upper``; and ``ood_score`` and ``ood``. For forecasts one row an input and step
             ahead: ``id`` and ``step`` (from 1), ``prediction`` (the median) and a column a level, ``0.1``.
+            For label maps ``pixels_<class>``: how many pixels each class has.
 
         Raises
         ------

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from scizoo.data.maps import MapTarget
 from scizoo.data.targets import ClassTarget, MultiLabelTarget, RealTarget, TargetEncoder, TokenTarget
 from scizoo.evaluation.outputs import interpolate_levels
 
@@ -24,14 +25,15 @@ class Prediction:
     Parameters
     ----------
     kind : str
-        classification, multilabel, regression, forecast or tokens.
+        classification, multilabel, regression, forecast, segmentation or tokens.
     ids : list of str
         Ids of the Records, or the positions of raw inputs.
     classes : list of str
         Classes or labels in the order of the probabilities; names of quantities.
     labels : list
-        The likeliest class (classification), the labels with a probability of at least one half
-        (multilabel), or a list with the likeliest class of each position (tokens).
+        The likeliest class (classification) or the labels with a probability of at least one half
+        (multilabel), by other thresholds where the checkpoint has them; or a list with the likeliest class of
+        each position (tokens).
     probability : ndarray, shape (inputs, classes), optional
         For classification and multilabel.
     mean, std : ndarray, shape (inputs, quantities), optional
@@ -43,6 +45,11 @@ class Prediction:
         The levels of the quantiles.
     positions : list of ndarray, optional
         For tokens: of each input its probabilities (positions, classes).
+    maps : list of ndarray of int, optional
+        For segmentation: of each input the class of every pixel (H, W), with the values that the label maps
+        of the training had.
+    values : list of int
+        For segmentation: the value of each class in the maps.
     sets : list of list of str, optional
         Where a coverage was asked for: of each input the classes or labels that may be true, likeliest
         first.
@@ -62,6 +69,8 @@ class Prediction:
     quantiles: np.ndarray | None = None
     levels: list[float] = field(default_factory=list)
     positions: list[np.ndarray] | None = None
+    maps: list[np.ndarray] | None = None
+    values: list[int] = field(default_factory=list)
     sets: list[list[str]] | None = None
     lower: np.ndarray | None = None
     upper: np.ndarray | None = None
@@ -113,8 +122,14 @@ class Prediction:
             probability = means["probability"]
             names = names or [str(number) for number in range(probability.shape[1])]
             labels: list[Any] = [names[number] for number in probability.argmax(axis=1)]
+            limits = getattr(target, "thresholds", None)
             if kind == "multilabel":
-                labels = [[name for name, p in zip(names, row) if p >= 0.5] for row in probability]
+                least = limits or [0.5] * len(names)
+                labels = [
+                    [name for name, p, limit in zip(names, row, least) if p >= limit] for row in probability
+                ]
+            elif kind == "classification" and limits and probability.shape[1] == 2:
+                labels = [names[int(p >= limits[0])] for p in probability[:, 1]]
             return cls(kind, list(ids), names, labels=labels, probability=probability)
         mean, variance, quantiles = means["mean"], means["variance"], means.get("quantiles")
         if isinstance(target, RealTarget):
@@ -210,7 +225,7 @@ class Prediction:
 
 def class_names(target: TargetEncoder | None) -> list[str]:
     """Return classes or labels in the order of a head's outputs, or the names of quantities."""
-    if isinstance(target, ClassTarget | TokenTarget):
+    if isinstance(target, ClassTarget | TokenTarget | MapTarget):
         return list(target.classes)
     if isinstance(target, MultiLabelTarget):
         return list(target.labels)
@@ -255,6 +270,10 @@ def to_frame(
                 for place, level in enumerate(prediction.levels):
                     columns[f"quantile_{level:g}{end}"] = prediction.quantiles[:, number, place]
         return pd.DataFrame(columns | strange)
+    if prediction.maps is not None:
+        for name, value in zip(prediction.classes, prediction.values, strict=True):
+            columns[f"pixels_{name}"] = [int((labels == value).sum()) for labels in prediction.maps]
+        return pd.DataFrame(columns)
     columns["prediction"] = prediction.labels
     if prediction.probability is not None:
         for number, name in enumerate(prediction.classes):

@@ -53,6 +53,18 @@ def outputs_of(kind: str, count: int = 60, seed: int = 0, **changes) -> Outputs:
             "scale": rng.random(count) + 0.5,
             "naive": rng.normal(size=(count, 4)) + 3,
         }
+    elif kind == "segmentation":
+        true = rng.integers(0, 3, (count, 2)) * 10.0
+        said = rng.integers(0, 3, (count, 2)) * 10.0
+        distance = np.where(true + said > 0, rng.random((count, 2)), np.nan)
+        fields |= {
+            "targets": true,
+            "predicted_size": said,
+            "intersection": np.round(np.minimum(true, said) * rng.random((count, 2))),
+            "hd95": 2 * distance,
+            "assd": distance,
+            "classes": ("a", "b"),
+        }
     else:
         tokens = rng.integers(5, 30, count)
         fields |= {
@@ -69,12 +81,21 @@ def binary(targets, second) -> Outputs:
     return Outputs(names, names, targets, "classification", ("no", "yes"), np.stack([1 - second, second], 1))
 
 
+def outputs_for(name: str, kind: str) -> Outputs:
+    """Give outputs that a metric applies to: some are for two classes alone."""
+    if not (METRICS[name].binary and kind == "classification"):
+        return outputs_of(kind)
+    rng = np.random.default_rng(0)
+    targets = rng.integers(0, 2, 60)
+    return binary(targets, np.round(np.clip(0.3 * targets + 0.7 * rng.random(60), 0, 1), 1))
+
+
 CASES = [(name, kind) for name, metric in METRICS.items() for kind in metric.kinds]
 
 
 @pytest.mark.parametrize(("name", "kind"), CASES)
 def test_vectorised_form_equals_the_library_value_with_counts(name, kind):
-    outputs = outputs_of(kind)
+    outputs = outputs_for(name, kind)
     weights = np.random.default_rng(1).poisson(1.0, (25, len(outputs))).astype(float)
     expected = [score(name, outputs, row).value for row in weights]
     np.testing.assert_allclose(replicate(name, outputs, weights), expected, rtol=1e-9, atol=1e-12)
@@ -85,7 +106,7 @@ def test_vectorised_form_equals_the_library_value_with_counts(name, kind):
 # Of the relative errors a series counts once, however many records it has.
 @pytest.mark.parametrize(("name", "kind"), [case for case in CASES if not case[0].startswith("relative")])
 def test_counting_a_record_twice_is_like_having_it_twice(name, kind):
-    outputs = outputs_of(kind)
+    outputs = outputs_for(name, kind)
     weights = np.ones(len(outputs))
     weights[:20] = 2
     rows = np.repeat(np.arange(len(outputs)), weights.astype(int))

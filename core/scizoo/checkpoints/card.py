@@ -189,6 +189,7 @@ _PIPELINES = {
     "classification": "text-classification",
     "tokens": "token-classification",
     "forecast": "time-series-forecasting",
+    "segmentation": "image-segmentation",
     "embedding": "feature-extraction",
 }
 

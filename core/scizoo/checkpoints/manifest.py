@@ -35,7 +35,7 @@ class Manifest:
     domain : str
         The domain it belongs to.
     kind : str
-        The head's kind: classification, multilabel, regression, forecast, tokens, language, or
+        The head's kind: classification, multilabel, regression, forecast, segmentation, tokens, language, or
         ``embedding`` when there is no head.
     summary : str
         One line for ``scizoo list``.

@@ -11,6 +11,9 @@ from typing import Any
 class Augment(ABC):
     """Gives the views of one input; all of them stand for the same record.
 
+    For label maps it needs a method ``label_views(map)`` as well, which gives the map of each view in the
+    same order; of a segmentation the first view alone is predicted.
+
     In training one view a record is drawn each epoch; in prediction the outputs of all views are
     averaged.
 

@@ -13,13 +13,14 @@ from torchdata.stateful_dataloader import StatefulDataLoader
 
 from scizoo.data.batching import PackCollator, PadCollator
 from scizoo.data.encoding import EncodedDataset
+from scizoo.data.planes import LabelPlanes
 from scizoo.data.ragged import Ragged
 from scizoo.data.samplers import LengthBucketSampler, PackingSampler, WindowSampler
 from scizoo.data.splits import PARTS, Split
 from scizoo.data.targets import IGNORED
 from scizoo.errors import ConfigError, DataError
 
-Targets = np.ndarray | Ragged
+Targets = np.ndarray | Ragged | LabelPlanes
 
 
 class WindowItems(MapDataset):
@@ -28,9 +29,9 @@ class WindowItems(MapDataset):
     Parameters
     ----------
     encoded : EncodedDataset
-    targets : ndarray or Ragged, optional
+    targets : ndarray, Ragged or LabelPlanes, optional
         One entry a record. A Ragged has one label a token; it is cut into the same windows, and special
-        tokens get -100.
+        tokens get -100. LabelPlanes have one label a pixel, of each view of the record.
 
     Raises
     ------
@@ -74,7 +75,11 @@ class WindowItems(MapDataset):
         if self.targets is None:
             return item
         row, start, length = self.encoded.window(number)
-        target = self.targets[int(self.encoded.store.row_record[row])]
+        record = int(self.encoded.store.row_record[row])
+        if isinstance(self.targets, LabelPlanes):
+            item["target"] = self.targets.plane(record, int(self.encoded.store.row_view[row]))
+            return item
+        target = self.targets[record]
         if isinstance(self.targets, Ragged):
             before = int(self.encoded.context.add_cls)
             labels = np.full(length + self.encoded.context.specials, IGNORED, dtype=np.int64)

@@ -24,7 +24,8 @@ class Record:
     input : Any
         The field's own object: a sequence, a molecule, a light curve.
     target : Any, optional
-        The label or value to predict; None where there is none.
+        The label or value to predict; None where there is none. Of a segmentation the label map, an array of
+        integers (H, W) as large as the image.
     group : str, optional
         What must not be split apart (genus, patient, scaffold). Records without a group are
         groups of their own.

@@ -7,6 +7,7 @@ import math
 from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import fields, is_dataclass
 from typing import Any, ClassVar
 
@@ -15,10 +16,12 @@ import numpy as np
 from scizoo.data.ragged import Ragged
 from scizoo.data.records import Record
 from scizoo.data.splits import Split
-from scizoo.errors import DataError, did_you_mean
+from scizoo.errors import ConfigError, DataError, did_you_mean
 
 #: What a loss skips: the label of a position that has none.
 IGNORED = -100
+#: What training may make of labels that are said to be uncertain.
+UNCERTAIN = ("ignore", "positive", "negative", "soft")
 
 
 class TargetEncoder(ABC):
@@ -138,12 +141,15 @@ class ClassTarget(TargetEncoder):
     ----------
     classes : sequence of str, optional
         The classes in order; learnt by `fit` when not given.
+    thresholds : sequence of float, optional
+        Of two classes: the probability of the second from which on it is given; the likelier one by default.
     """
 
     kind = "classification"
 
-    def __init__(self, classes: Sequence[str] | None = None):
+    def __init__(self, classes: Sequence[str] | None = None, thresholds: Sequence[float] | None = None):
         self.classes: list[str] = [str(label) for label in classes or ()]
+        self.thresholds = None if thresholds is None else [float(value) for value in thresholds]
 
     def _labels(self, targets: Sequence[Any], names: Sequence[str] | None) -> list[str]:
         for position, target in enumerate(targets):
@@ -165,9 +171,11 @@ class ClassTarget(TargetEncoder):
         return np.array([index[label] for label in labels], dtype=np.int64)
 
     def decode(self, values: np.ndarray) -> list[str]:
-        """Give the class of each number, or the likeliest of each row of probabilities."""
+        """Give the class of each number, or the likeliest of each row of probabilities (or by threshold)."""
         values = np.asarray(values)
-        if values.ndim == 2:
+        if values.ndim == 2 and self.thresholds and values.shape[1] == 2:
+            values = values[:, 1] >= self.thresholds[0]
+        elif values.ndim == 2:
             values = values.argmax(axis=1)
         return [self.classes[int(value)] for value in values]
 
@@ -176,7 +184,8 @@ class ClassTarget(TargetEncoder):
         return len(self.classes)
 
     def state(self) -> dict[str, Any]:  # noqa: D102
-        return {"classes": list(self.classes)}
+        found: dict[str, Any] = {"classes": list(self.classes)}
+        return found if self.thresholds is None else {**found, "thresholds": list(self.thresholds)}
 
 
 class MultiLabelTarget(TargetEncoder):
@@ -191,15 +200,62 @@ class MultiLabelTarget(TargetEncoder):
         The labels in order; learnt by `fit` when not given.
     separator : str
         What stands between labels in a text.
+    uncertain : {"ignore", "positive", "negative", "soft"}, optional
+        What training makes of values that say the label is uncertain (the policies U-Ignore, U-Ones and
+        U-Zeros of Irvin et al. 2019, CheXpert, arXiv 1901.07031; ``soft`` as in Pham et al. 2021, arXiv
+        1911.06475). Refused by default. Uncertain labels never count where a model is judged.
+    uncertain_values : sequence
+        The values of a column that say so.
+    soft : float
+        What ``soft`` takes them for, between 0 and 1.
+    thresholds : sequence of float, optional
+        The probability from which on each label is given; one half by default.
+
+    Raises
+    ------
+    ConfigError
+        For an unknown policy.
     """
 
     kind = "multilabel"
 
-    def __init__(self, labels: Sequence[str] | None = None, separator: str = ";"):
+    def __init__(
+        self,
+        labels: Sequence[str] | None = None,
+        separator: str = ";",
+        uncertain: str | None = None,
+        uncertain_values: Sequence[Any] = (-1, "uncertain"),
+        soft: float = 0.5,
+        thresholds: Sequence[float] | None = None,
+    ):
         self.labels: list[str] = [str(label) for label in labels or ()]
         self.separator = separator
+        if uncertain not in (None, *UNCERTAIN):
+            raise ConfigError(
+                f"target.uncertain={uncertain} is unknown: {did_you_mean(str(uncertain), UNCERTAIN)}"
+            )
+        if not 0.0 < float(soft) < 1.0:
+            raise ConfigError(f"target.soft={soft} must lie between 0 and 1.")
+        self.uncertain, self.soft = uncertain, float(soft)
+        given = [uncertain_values] if isinstance(uncertain_values, str | int | float) else uncertain_values
+        self.uncertain_values = [_label(value) for value in given or ()]
+        if uncertain is not None and {"0", "1"} & set(self.uncertain_values):
+            raise ConfigError("target.uncertain_values: 0 and 1 are certain.")
+        self.thresholds = None if thresholds is None else [float(value) for value in thresholds]
 
-    def _parse(self, target: Any, name: str) -> dict[str, float] | set[str]:
+    def _is_uncertain(self, value: Any) -> bool:
+        if self.uncertain is None or is_missing(value):
+            return False
+        if isinstance(value, str):
+            with suppress(ValueError):
+                value = float(value)  # a table of texts says "-1.0"
+        return _label(value) in self.uncertain_values
+
+    @property
+    def _taken_for(self) -> float:
+        return {"positive": 1.0, "negative": 0.0, "soft": self.soft}.get(str(self.uncertain), math.nan)
+
+    def _parse(self, target: Any, name: str, judged: bool = False) -> dict[str, float] | set[str]:
         if target is None or (isinstance(target, float) and math.isnan(target)):
             raise _missing(name)
         if not isinstance(target, Mapping):
@@ -209,12 +265,22 @@ class MultiLabelTarget(TargetEncoder):
             return {_label(word) for word in words if not is_missing(word)}
         values: dict[str, float] = {}
         for label, value in target.items():
+            if self._is_uncertain(value):
+                values[str(label)] = math.nan if judged else self._taken_for
+                continue
             try:
                 number = math.nan if is_missing(value) else float(value)
             except (TypeError, ValueError):
                 number = -1.0
             if not (math.isnan(number) or number in (0.0, 1.0)):
-                raise DataError(f"{name}: label '{label}' is {value!r}.", expected="0, 1 or nothing")
+                raise DataError(
+                    f"{name}: label '{label}' is {value!r}.",
+                    expected="0, 1 or nothing",
+                    remedy=None
+                    if self.uncertain
+                    else "if it says that the label is uncertain, set "
+                    "target.uncertain to ignore, positive, negative or soft.",
+                )
             values[str(label)] = number
         return values
 
@@ -238,9 +304,18 @@ class MultiLabelTarget(TargetEncoder):
                 )
 
     def encode(self, targets: Sequence[Any], names: Sequence[str] | None = None) -> np.ndarray:  # noqa: D102
+        return self._encoded(targets, names, judged=False)
+
+    def truth(self, targets: Sequence[Any], names: Sequence[str] | None = None) -> np.ndarray:
+        """Give the labels that a model is judged by: those that are uncertain count as unknown."""
+        return self._encoded(targets, names, judged=True)
+
+    def _encoded(self, targets: Sequence[Any], names: Sequence[str] | None, judged: bool) -> np.ndarray:
         index = {label: number for number, label in enumerate(self.labels)}
         encoded = np.zeros((len(targets), len(self.labels)), dtype=np.float32)
-        parsed = [self._parse(target, _name(names, position)) for position, target in enumerate(targets)]
+        parsed = [
+            self._parse(target, _name(names, position), judged) for position, target in enumerate(targets)
+        ]
         for position, one in enumerate(parsed):
             for label in one:
                 if label not in index:
@@ -252,15 +327,23 @@ class MultiLabelTarget(TargetEncoder):
         return encoded
 
     def decode(self, values: np.ndarray) -> list[list[str]]:
-        """Give the labels with a probability of at least one half, row by row."""
-        return [[self.labels[i] for i in np.flatnonzero(row >= 0.5)] for row in np.asarray(values)]
+        """Give the labels whose probability reaches their threshold, row by row."""
+        limits = np.asarray(self.thresholds if self.thresholds else 0.5)
+        return [[self.labels[i] for i in np.flatnonzero(row >= limits)] for row in np.asarray(values)]
 
     @property
     def outputs(self) -> int:  # noqa: D102
         return len(self.labels)
 
     def state(self) -> dict[str, Any]:  # noqa: D102
-        return {"labels": list(self.labels), "separator": self.separator}
+        found: dict[str, Any] = {"labels": list(self.labels), "separator": self.separator}
+        if self.uncertain is not None:
+            found |= {
+                "uncertain": self.uncertain,
+                "uncertain_values": list(self.uncertain_values),
+                "soft": self.soft,
+            }
+        return found if self.thresholds is None else {**found, "thresholds": list(self.thresholds)}
 
 
 class RealTarget(TargetEncoder):

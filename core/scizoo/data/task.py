@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from scizoo.config import instantiate
+from scizoo.data.maps import LabelMaps, MapTarget
 from scizoo.data.ragged import Ragged
 from scizoo.data.records import Dataset, Record, check_unique_ids, write_rejected
 from scizoo.data.splits import PARTS, GroupSplitter, Split, Splitter, check_no_shared_groups
@@ -31,7 +32,12 @@ log = logging.getLogger(__name__)
 
 TARGETS: dict[str, type[TargetEncoder]] = {
     encoder.kind: encoder
-    for encoder in (ClassTarget, MultiLabelTarget, RealTarget, TokenTarget, FutureTarget)
+    for encoder in (ClassTarget, MultiLabelTarget, RealTarget, TokenTarget, FutureTarget, MapTarget)
+}
+#: What the config may say of how the targets of a kind are read.
+_OPTIONS = {
+    "multilabel": ("separator", "uncertain", "uncertain_values", "soft"),
+    "segmentation": ("classes", "ignore", "background", "unit"),
 }
 #: The kind of task without labels, whose records are what a model shall write more of.
 GENERATION = "generation"
@@ -78,8 +84,10 @@ class TaskData:
     split : Split
     target : TargetEncoder
         Fitted on the training part.
-    targets : ndarray or Ragged
+    targets : ndarray, Ragged or LabelMaps
         The encoded target of every record.
+    truth : ndarray, optional
+        What models are judged by, where it differs from what they are trained on.
     """
 
     name: str
@@ -87,7 +95,8 @@ class TaskData:
     records: list[Record]
     split: Split
     target: TargetEncoder
-    targets: np.ndarray | Ragged
+    targets: np.ndarray | Ragged | LabelMaps
+    truth: np.ndarray | None = None
 
     def rows(self, part: str) -> np.ndarray:
         """Positions of the records of a part."""
@@ -112,7 +121,7 @@ def read_task(cfg: Mapping[str, Any], run_dir: Path | None = None) -> TaskData:
     Parameters
     ----------
     cfg : mapping
-        A composed config; read are ``task``, ``data`` and ``split``.
+        A composed config; read are ``task``, ``data``, ``target`` and ``split``.
     run_dir : Path, optional
         Where ``rejected.csv`` goes.
 
@@ -129,7 +138,7 @@ def read_task(cfg: Mapping[str, Any], run_dir: Path | None = None) -> TaskData:
     dataset = open_dataset(cfg)
     records = read_records(dataset, run_dir)
     check_unique_ids(records)
-    encoder = make_target(str(task["kind"]))
+    encoder = make_target(str(task["kind"]), cfg.get("target"), dataset)
     if encoder.discrete and encoder.kind != "tokens":
         check_contradictions(records)
     splitter: Splitter = instantiate(cfg["split"]) if cfg.get("split") else GroupSplitter()
@@ -138,7 +147,10 @@ def read_task(cfg: Mapping[str, Any], run_dir: Path | None = None) -> TaskData:
         check_no_shared_groups(split)
         train = [records[row] for row in split.train]
         encoder.fit([record.target for record in train], record_names(train))
-    targets = encoder.encode([record.target for record in records], record_names(records))
+    labels, names = [record.target for record in records], record_names(records)
+    targets = encoder.encode(labels, names)
+    uncertain = isinstance(encoder, MultiLabelTarget) and encoder.uncertain is not None
+    truth = encoder.truth(labels, names) if uncertain else None
     for part in PARTS:
         if not len(getattr(split, part)):
             raise DataError(
@@ -146,7 +158,7 @@ def read_task(cfg: Mapping[str, Any], run_dir: Path | None = None) -> TaskData:
                 expected="records in train, validation and test",
                 remedy="change split.fractions, or mark records of this part in the split column.",
             )
-    return TaskData(str(task["name"]), dataset, records, split, encoder, targets)
+    return TaskData(str(task["name"]), dataset, records, split, encoder, targets, truth)
 
 
 @contextmanager
@@ -195,19 +207,42 @@ def read_records(dataset: Dataset, run_dir: Path | None = None) -> list[Record]:
             log.warning("%d record%s rejected; see %s", count, " was" if count == 1 else "s were", path)
 
 
-def make_target(kind: str) -> TargetEncoder:
+def make_target(
+    kind: str, options: Mapping[str, Any] | None = None, dataset: Dataset | None = None
+) -> TargetEncoder:
     """Make the target encoder of a kind of task.
+
+    Parameters
+    ----------
+    kind : str
+    options : mapping, optional
+        The ``target`` group of the config: how targets are read.
+    dataset : Dataset, optional
+        One of label maps may know the names of its classes (an attribute ``classes``).
 
     Raises
     ------
     ConfigError
-        When no task is of this kind.
+        When no task is of this kind, or it has no such option.
     """
     if kind == GENERATION:
         return NoTarget()
     if kind not in TARGETS:
         raise ConfigError(f"task.kind={kind} is unknown: {did_you_mean(kind, [*TARGETS, GENERATION])}")
-    return TARGETS[kind]()
+    given = {key: value for key, value in dict(options or {}).items() if value is not None}
+    known = _OPTIONS.get(kind, ())
+    for key in given:
+        if key not in known:
+            raise ConfigError(
+                f"target.{key} is unknown for tasks of kind {kind}.",
+                expected=f"target.{' or target.'.join(known)}" if known else "no such option",
+                remedy=did_you_mean(str(key), known) if known else None,
+            )
+    if kind == MapTarget.kind and "classes" not in given:
+        named = getattr(dataset, "classes", None)
+        if named and not callable(named):
+            given["classes"] = named
+    return TARGETS[kind](**given)
 
 
 def label_budget(data: TaskData, labels: int | None, seed: int) -> np.ndarray:

@@ -21,6 +21,9 @@ class Tokenizer(ABC):
     A tokenizer is defined by plain settings plus whatever files it writes; it is written beside the
     weights and read back by :func:`load_tokenizer`. ``encode`` adds no special tokens: the core adds
     them when it cuts windows, so that one cache serves every context length.
+
+    One of images that serves segmentation has a method ``placement(input)`` too; see
+    :class:`~scizoo.data.placement.Placement`.
     """
 
     #: The key of ``encode`` whose row lengths count as the length of an example.

@@ -15,6 +15,7 @@ from sklearn.base import BaseEstimator, clone
 from scizoo.data.records import Record
 from scizoo.errors import ConfigError, TrainingError
 from scizoo.evaluation.floor import FloorForecast
+from scizoo.evaluation.map_statistics import map_outputs
 from scizoo.evaluation.metrics import STAND_IN, Metric, get_metric, score
 from scizoo.evaluation.outputs import Outputs, meta_columns
 
@@ -27,7 +28,9 @@ class Baseline(BaseEstimator, ABC):
     (classification: one column for each of ``classes_``; multilabel: one a label), ``predict``
     (regression; a method ``predict_variance`` may stand beside it), or ``predict_quantiles(records,
     levels)`` (forecast: (N, H, Q), in the series' own units, for the H steps that ``fit`` saw targets of).
-    The floor of a forecast also implements ``error_scale(records)``; see :mod:`scizoo.evaluation.floor`.
+    Of label maps it implements ``predict_maps(records, shapes)``, which gives maps (H, W) of class numbers
+    one by one; ``fit`` is given them as a sequence, -100 where a pixel does not count. The floor of a
+    forecast also implements ``error_scale(records)``; see :mod:`scizoo.evaluation.floor`.
 
     Attributes
     ----------
@@ -125,7 +128,7 @@ class MeanBaseline(Baseline):
 def baseline_outputs(
     baseline: Any,
     records: Sequence[Record],
-    targets: np.ndarray,
+    targets: Any,
     groups: np.ndarray,
     *,
     kind: str,
@@ -139,7 +142,7 @@ def baseline_outputs(
     baseline : Baseline
         Or anything with scikit-learn's ``predict_proba`` or ``predict`` over records.
     records : sequence of Record
-    targets : ndarray
+    targets : ndarray or LabelMaps
         Encoded truth.
     groups : ndarray of str
         The group of each record, as in the split.
@@ -161,6 +164,10 @@ def baseline_outputs(
     """
     fields: dict[str, Any] = {}
     shape: tuple[int, ...]
+    if kind == "segmentation":
+        shapes = [tuple(np.shape(source)) for source in targets.sources]
+        maps = enumerate(baseline.predict_maps(records, shapes))
+        return map_outputs(targets.target, records, groups, targets, maps)
     if kind in ("classification", "multilabel"):
         probability = np.asarray(baseline.predict_proba(records), dtype=float)
         if kind == "classification":
@@ -181,7 +188,7 @@ def baseline_outputs(
         shape, axes = (*np.asarray(targets).shape, len(levels)), "(records, steps ahead, levels)"
     else:
         raise ConfigError(
-            f"baselines are for classification, multilabel, regression and forecasts, not for {kind}."
+            f"baselines are for classes, labels, quantities, forecasts and label maps, not for {kind}."
         )
     for name, value in fields.items():
         if value.shape != shape:
@@ -259,14 +266,14 @@ class Labelled:
     Parameters
     ----------
     records : sequence of Record
-    targets : ndarray
+    targets : ndarray or LabelMaps
     groups : ndarray of str
     floor : FloorForecast, optional
         What forecasts of these records are told relative to.
     """
 
     records: Sequence[Record]
-    targets: np.ndarray
+    targets: Any
     groups: np.ndarray
     floor: FloorForecast | None = None
 

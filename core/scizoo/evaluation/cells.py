@@ -18,6 +18,7 @@ import scizoo
 from scizoo import plugins
 from scizoo.checkpoints.store import resolve_ref
 from scizoo.config import to_plain
+from scizoo.data.maps import LabelMaps
 from scizoo.data.ragged import Ragged
 from scizoo.data.splits import PARTS
 from scizoo.data.task import TaskData
@@ -54,14 +55,15 @@ def data_digest(data: TaskData) -> str:
     str
         Hex digits; it changes when any file, reading option, part, group or label does.
     """
-    targets = data.targets.values if isinstance(data.targets, Ragged) else data.targets
+    targets: Any = data.targets.values if isinstance(data.targets, Ragged) else data.targets
+    targets = targets.digest if isinstance(targets, LabelMaps) else plain(np.asarray(targets))
     return sha256_json(
         {
             "dataset": data.dataset.fingerprint(),
             "ids": [record.id for record in data.records],
             "parts": {part: data.rows(part).tolist() for part in PARTS},
             "groups": [str(group) for group in data.split.groups],
-            "targets": plain(np.asarray(targets)),
+            "targets": targets,
             "target": plain(data.target.state()),
         }
     )

@@ -11,20 +11,24 @@ import numpy as np
 
 from scizoo.config import instantiate
 from scizoo.data.encoding import EncodedDataset
+from scizoo.data.maps import MapTarget
 from scizoo.data.ragged import Ragged
-from scizoo.data.targets import FutureTarget, RealTarget
+from scizoo.data.targets import FutureTarget, RealTarget, TargetEncoder
 from scizoo.data.task import TaskData, label_budget
 from scizoo.errors import ConfigError
 from scizoo.evaluation.baseline import Labelled, baseline_outputs, tune
 from scizoo.evaluation.cost import Cost, CostMeter, count_parameters
 from scizoo.evaluation.floor import Floor, forecast_levels
-from scizoo.evaluation.metrics import default_metrics
+from scizoo.evaluation.map_statistics import map_outputs
+from scizoo.evaluation.metrics import default_metrics, get_metric
+from scizoo.evaluation.operating import ThresholdRule
 from scizoo.evaluation.outputs import Outputs, interpolate_levels, meta_columns
 from scizoo.training.build import ModelParts, build_parts
+from scizoo.training.segment import segment_task
 from scizoo.training.supervised import Fitted, encode_task, fit_task, predict_task
 
 _WAYS = {"full": "fine-tuned", "lora": "with LoRA", "probe": "with a linear probe", "none": "zero-shot"}
-_KINDS = ("classification", "multilabel", "regression", "forecast")
+_KINDS = ("classification", "multilabel", "regression", "forecast", "segmentation")
 
 
 @dataclass(frozen=True)
@@ -168,6 +172,7 @@ class Arena:
             raise ConfigError(f"tasks of kind {self.kind} have no comparison.")
         metric = (cfg.get("task") or {}).get("metric")
         self.metric = str(metric or default_metrics(self.kind)[0].name)
+        check_decisions(cfg, self.metric, data.target)
         self.levels = forecast_levels(cfg) if self.kind == "forecast" else ()
         self.floor: Floor | None = None
         if self.kind == "forecast":
@@ -233,11 +238,7 @@ class Arena:
                 features_key=self._key(parts),
             )
             outputs = [
-                self.outputs(
-                    self.data.rows(part),
-                    predict_task(fitted, cfg, parts, encoded, self.data.rows(part)),
-                    getattr(fitted.head, "quantiles", None),
-                )
+                self._predicted(fitted, cfg, parts, encoded, self.data.rows(part))
                 for part in ("validation", "test")
             ]
         settings = {"steps": fitted.steps, "precision": fitted.precision}
@@ -248,6 +249,23 @@ class Arena:
             trained_parameters=0 if contender.untrained else fitted.adapt.trainable + head,
         )
         return Result(contender, outputs[0], outputs[1], cost, seed, len(rows), settings, fitted, parts)
+
+    def _predicted(
+        self,
+        fitted: Fitted,
+        cfg: Mapping[str, Any],
+        parts: ModelParts,
+        encoded: EncodedDataset,
+        rows: np.ndarray,
+    ) -> Outputs:
+        """Let a fitted network predict some records."""
+        if isinstance(self.data.target, MapTarget):
+            records = [self.data.records[row] for row in rows]
+            maps = segment_task(fitted, cfg, parts, encoded, records, rows)
+            groups = self.data.split.groups[rows].astype(str)
+            return map_outputs(self.data.target, records, groups, self.targets(rows), maps)
+        prediction = predict_task(fitted, cfg, parts, encoded, rows)
+        return self.outputs(rows, prediction, getattr(fitted.head, "quantiles", None))
 
     def _run_baseline(
         self, contender: Contender, rows: np.ndarray, seed: int, settings: Mapping[str, Any], trials: int
@@ -306,13 +324,14 @@ class Arena:
         """Names of classes, labels or values."""
         return output_names(self.data.target)
 
-    def targets(self, rows: np.ndarray) -> np.ndarray:
-        """Truth of some records: class numbers, labels, or values in their own units."""
+    def targets(self, rows: np.ndarray) -> Any:
+        """Truth of some records: class numbers, labels, values in their own units, or label maps."""
         return true_targets(self.data, rows)
 
     def _labelled(self, rows: np.ndarray, judged: bool = True) -> Labelled:
         records = [self.data.records[row] for row in rows]
-        targets, groups = self.targets(rows), self.data.split.groups[rows].astype(str)
+        groups = self.data.split.groups[rows].astype(str)
+        targets = self.targets(rows) if judged else training_targets(self.data, rows)
         floor = self.floor.forecast(records) if judged and self.floor is not None else None
         return Labelled(records, targets, groups, floor)
 
@@ -333,10 +352,36 @@ class Arena:
         return self.floor.forecast([self.data.records[row] for row in rows]).beside(found)
 
 
+def check_decisions(cfg: Mapping[str, Any], metric: str, target: TargetEncoder) -> None:
+    """Refuse a metric or a threshold rule for two classes where there are more.
+
+    Raises
+    ------
+    ConfigError
+        Naming what asks for two classes.
+    """
+    if target.kind != "classification" or target.outputs == 2:
+        return
+    if get_metric(metric, target.kind).binary:
+        what = f"the metric '{metric}'"
+    elif ThresholdRule.from_config(cfg) is not None:
+        what = "evaluation.threshold"
+    else:
+        return
+    raise ConfigError(
+        f"{what} is for two classes; this task has {target.outputs}.",
+        remedy="choose another one, such as macro_f1."
+        if what != "evaluation.threshold"
+        else "set evaluation.threshold.rule=null.",
+    )
+
+
 def output_names(target: Any) -> list[str]:
     """Names of the classes, labels or values of a target encoder."""
     if isinstance(target, FutureTarget):
         return []
+    if isinstance(target, MapTarget):
+        return target.foreground
     for attribute in ("classes", "labels", "names"):
         names = getattr(target, attribute, None)
         if names:
@@ -344,10 +389,21 @@ def output_names(target: Any) -> list[str]:
     return [f"value {number + 1}" for number in range(target.outputs)] if target.outputs > 1 else ["value"]
 
 
-def true_targets(data: TaskData, rows: np.ndarray) -> np.ndarray:
-    """Truth of some records: class numbers, labels, or values in their own units."""
-    assert not isinstance(data.targets, Ragged)
+def training_targets(data: TaskData, rows: np.ndarray) -> Any:
+    """What a baseline learns from: the truth, with uncertain labels as the task takes them.
+
+    A label that is taken for something between 0 and 1 counts as unknown: only a network can learn from it.
+    """
+    if data.truth is None or not isinstance(data.targets, np.ndarray):
+        return true_targets(data, rows)
     chosen = data.targets[rows]
+    return np.where((chosen == 0) | (chosen == 1), chosen, np.nan).astype(chosen.dtype)
+
+
+def true_targets(data: TaskData, rows: np.ndarray) -> Any:
+    """Truth of some records: class numbers, labels, values in their own units, or label maps."""
+    assert not isinstance(data.targets, Ragged)
+    chosen = data.targets[rows] if data.truth is None else data.truth[rows]
     return data.target.decode(chosen) if isinstance(data.target, RealTarget | FutureTarget) else chosen
 
 

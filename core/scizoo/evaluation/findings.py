@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -36,7 +36,9 @@ from scizoo.evaluation.forecasts import (
     scaled_errors,
 )
 from scizoo.evaluation.intervals import PairedResult, estimate, holm, paired_difference
-from scizoo.evaluation.metrics import Metric, applicable, default_metrics, get_metric, score
+from scizoo.evaluation.map_report import map_calls, map_errors, worst_maps
+from scizoo.evaluation.metrics import Metric, applicable, get_metric, score, two_classes, wanted_metrics
+from scizoo.evaluation.operating import ThresholdRule, operating_points, with_thresholds
 from scizoo.evaluation.outputs import Outputs
 from scizoo.evaluation.subgroups import audit_subgroups
 from scizoo.evaluation.table import Row
@@ -83,9 +85,15 @@ class Judged:
         return self.seeds[0] if self.seeds else None
 
     @classmethod
-    def of(cls, results: Sequence[Result], search: Mapping[str, Any] | None = None) -> Judged:
-        """Gather the results of one contender with one label budget, one a seed."""
+    def of(
+        cls,
+        results: Sequence[Result],
+        search: Mapping[str, Any] | None = None,
+        threshold: ThresholdRule | None = None,
+    ) -> Judged:
+        """Gather the results of one contender with one label budget, each with its own thresholds."""
         first = results[0]
+        results = [decided(result, threshold) for result in results]
         return cls(
             first.contender.key,
             first.contender.title,
@@ -104,6 +112,12 @@ class Judged:
         return float(np.mean([merit(metric, outputs)[1] for outputs in self.validation]))
 
 
+def decided(result: Result, rule: ThresholdRule | None) -> Result:
+    """Give a result whose decisions are made by thresholds that were chosen on its validation part."""
+    validation, test = with_thresholds(rule, result.validation, result.test, validation=result.validation)
+    return replace(result, validation=validation, test=test)
+
+
 @dataclass(frozen=True)
 class Settings:
     """How intervals are made.
@@ -116,12 +130,18 @@ class Settings:
         Of conformal sets and intervals.
     seed : int
         Of the bootstrap.
+    metrics : tuple of str
+        Further metrics of the table.
+    threshold : ThresholdRule or None
+        How thresholds are chosen on validation.
     """
 
     resamples: int = 1000
     level: float = 0.95
     coverage: float = 0.9
     seed: int = 0
+    metrics: tuple[str, ...] = ()
+    threshold: ThresholdRule | None = None
 
     @classmethod
     def from_config(cls, cfg: Mapping[str, Any]) -> Settings:
@@ -131,6 +151,8 @@ class Settings:
             int(group.get("resamples") or 1000),
             float(group.get("level") or 0.95),
             float(group.get("coverage") or 0.9),
+            metrics=tuple(str(name) for name in group.get("metrics") or ()),
+            threshold=ThresholdRule.from_config(cfg),
         )
 
     @property
@@ -161,7 +183,7 @@ def table_rows(judged: Sequence[Judged], metric: str, settings: Settings) -> tup
     order = {"pretrained": 0, "scratch": 1, "baseline": 2, "floor": 3}
     most = max((one.labels or 0 for one in judged), default=0)
     main = get_metric(metric)
-    every = applicable(dict.fromkeys([main, *default_metrics(judged[0].test[0].kind)]), judged[0].test[0])
+    every = wanted_metrics(main, judged[0].test[0], settings.metrics)
     rows = []
     for one in sorted(judged, key=lambda one: (one.labels or 0, order.get(one.role, 4))):
         wanted = applicable(every if (one.labels or 0) == most else [main], one.test[0])
@@ -266,6 +288,8 @@ def calibration_section(one: Judged, settings: Settings) -> dict[str, Any] | Non
     a central interval. Forecasts are not scaled; see :func:`conformal_coverage`.
     """
     test = one.test[0]
+    if test.kind == "segmentation":
+        return None
     validation = one.validation[0] if one.validation else None
     fits = validation is not None and len(validation) >= _FEW
     found: dict[str, Any]
@@ -306,7 +330,7 @@ def conformal_coverage(one: Judged, settings: Settings) -> Coverage | None:
     would be used twice. None where validation is missing or too small, or for several labels at once.
     """
     test = one.test[0]
-    if not one.validation or len(one.validation[0]) < _FEW or test.kind == "multilabel":
+    if not one.validation or len(one.validation[0]) < _FEW or test.kind in ("multilabel", "segmentation"):
         return None
     validation = one.validation[0]
     options: dict[str, Any] = {"resamples": settings.resamples, "seed": settings.seed}
@@ -329,6 +353,20 @@ def conformal_section(one: Judged, coverage: Coverage | None) -> dict[str, Any] 
     return {"name": one.title, "labels": one.labels, "seed": one.seed, **coverage.to_dict()}
 
 
+def operating_section(one: Judged, settings: Settings) -> dict[str, Any] | None:
+    """Give the ``operating`` section: AUROC by DeLong and decisions, of two classes or of each label.
+
+    The first seed is judged. None for other tasks.
+    """
+    test = one.test[0]
+    if test.kind != "multilabel" and not two_classes(test):
+        return None
+    found = operating_points(test, **settings.bootstrap)
+    rule = None if settings.threshold is None else vars(settings.threshold)
+    facts = {"name": one.title, "labels": one.labels, "seed": one.seed, "level": settings.level}
+    return {**facts, "rule": rule, **found}
+
+
 def subgroups_section(
     one: Judged, columns: Sequence[str], metric: str, coverage: Coverage | None, settings: Settings
 ) -> dict[str, Any] | None:
@@ -340,10 +378,12 @@ def subgroups_section(
     return {"name": one.title, "labels": one.labels, **audit.to_dict()}
 
 
-def errors_section(one: Judged) -> dict[str, Any]:
-    """Give what the first seed got wrong: a confusion matrix, residuals, counts a label, errors a step."""
+def errors_section(one: Judged, settings: Settings | None = None) -> dict[str, Any]:
+    """Give what the first seed got wrong: by class, label or step, or as residuals."""
     test = one.test[0]
     found: dict[str, Any] = {"name": one.title, "labels": one.labels, "seed": one.seed, "kind": test.kind}
+    if test.kind == "segmentation":
+        return {**found, **map_errors(test, **(settings or Settings()).bootstrap)}
     if test.kind == "classification":
         count = test.require("probability").shape[1]
         matrix = np.zeros((count, count), dtype=int)
@@ -385,6 +425,7 @@ def worst_mistakes(one: Judged, records: Mapping[str, Record], most: int) -> lis
     list of dict
         ``id``, ``group``, ``true``, ``predicted``, ``confidence`` (or ``error``) and the record's ``meta``.
         Of a forecast ``predicted`` is a mapping: ``median`` [H], ``quantiles`` [H][Q] and their ``levels``.
+        Of a segmentation ``map`` is the predicted map, of class numbers and as large as the truth.
     """
     test = one.test[0]
     if test.kind == "classification":
@@ -438,6 +479,9 @@ def worst_mistakes(one: Judged, records: Mapping[str, Record], most: int) -> lis
             }
             for row in rows
         ]
+    elif test.kind == "segmentation":
+        rows = worst_maps(test, most)
+        facts = [map_calls(test, int(row)) for row in rows]
     else:
         error = np.abs(test.targets - test.require("mean"))
         # Targets may have different units: the largest error in units of each target's spread.

@@ -16,7 +16,7 @@ from typing import Literal
 import numpy as np
 
 from scizoo.errors import ConfigError, did_you_mean
-from scizoo.evaluation import forecasts, resampled, scores
+from scizoo.evaluation import decisions, forecasts, resampled, scores, segmentations
 from scizoo.evaluation.outputs import Outputs
 from scizoo.evaluation.scores import Undefined
 
@@ -47,6 +47,8 @@ class Metric:
         it, ``function`` is called for every replicate.
     bounds : tuple of float
         The lowest and highest value it can have; no interval passes them.
+    binary : bool
+        Whether a classification must have two classes.
     """
 
     name: str
@@ -57,6 +59,7 @@ class Metric:
     function: Callable[[Outputs, np.ndarray | None], float]
     resample: Callable[[Outputs, np.ndarray], np.ndarray] | None = None
     bounds: tuple[float, float] = (-math.inf, math.inf)
+    binary: bool = False
 
     @property
     def sign(self) -> float:
@@ -108,6 +111,8 @@ def get_metric(name: str | Metric, kind: str | None = None) -> Metric:
         metric = name
     elif name in METRICS:
         metric = METRICS[name]
+    elif (found := _at_value(str(name))) is not None:
+        metric = found
     else:
         choices = [m.name for m in METRICS.values() if kind is None or kind in m.kinds]
         raise ConfigError(f"there is no metric '{name}'; {did_you_mean(str(name), choices)}")
@@ -125,6 +130,7 @@ STAND_IN = {
     "multilabel": "mean_brier",
     "regression": "rmse",
     "forecast": "mae",
+    "segmentation": "mean_dice",
 }
 _DEFAULTS = {
     "classification": ("mcc", "balanced_accuracy", "macro_f1", "auroc", "accuracy", "log_loss", "brier"),
@@ -132,6 +138,7 @@ _DEFAULTS = {
     "multilabel": ("mean_auroc", "mean_auprc", "mean_brier"),
     "regression": ("rmse", "mae", "r2", "spearman", "pearson", "nll"),
     "forecast": ("mase", "wql", "relative", "relative_crps", "smape", "mae", "mse", "crps", "coverage_error"),
+    "segmentation": ("mean_dice", "iou", "hd95", "assd"),
     "language": ("bits_per_token", "perplexity"),
 }
 
@@ -141,13 +148,70 @@ def default_metrics(kind: str) -> list[Metric]:
     return [METRICS[name] for name in _DEFAULTS[kind]]
 
 
+def wanted_metrics(metric: str | Metric, outputs: Outputs, further: Iterable[str] = ()) -> list[Metric]:
+    """Give the metrics of a table, the main one first.
+
+    Those of the kind follow, further ones by name, and those of decisions where a threshold was chosen.
+    """
+    found = [get_metric(metric), *default_metrics(outputs.kind)]
+    found += [get_metric(name, outputs.kind) for name in further]
+    if outputs.thresholds:
+        found += [METRICS[name] for name in decisions.AT_THRESHOLD]
+    return applicable(dict.fromkeys(found), outputs)
+
+
+def class_metrics(outputs: Outputs) -> list[Metric]:
+    """Give the metrics of each class of a segmentation by itself, such as ``dice_lung``."""
+    if outputs.kind != "segmentation":
+        return []
+    return [
+        Metric(
+            f"{name}_{label}",
+            f"{METRICS[main].title.removeprefix('mean ')} of {label}",
+            METRICS[main].direction,
+            ("segmentation",),
+            METRICS[main].needs,
+            segmentations.value(segmentations.of_class(name, place)),
+            segmentations.of_class(name, place),
+            METRICS[main].bounds,
+        )
+        for name, main in (("dice", "mean_dice"), ("iou", "iou"), ("hd95", "hd95"), ("assd", "assd"))
+        for place, label in enumerate(outputs.classes)
+    ]
+
+
+def _at_value(name: str) -> Metric | None:
+    """Give a metric at a stated value, such as ``sensitivity_at_specificity@0.95``."""
+    base, _, stated = name.partition("@")
+    if base not in decisions.AT_VALUE or not stated:
+        return None
+    try:
+        value = float(stated)
+    except ValueError:
+        value = math.nan
+    if not 0.0 < value < 1.0:
+        raise ConfigError(f"the metric '{name}': {stated} is no share.", expected=f"{base}@0.9")
+    function = decisions.AT_VALUE[base](value)
+    about = METRICS[base]
+    title = f"{about.title.partition(' at ')[0]} at {value:.4g} {about.title.rpartition(' ')[2]}"
+    return replace(about, name=name, title=title, function=decisions.value(function), resample=function)
+
+
 def applicable(metrics: Iterable[Metric], outputs: Outputs) -> list[Metric]:
     """Keep the metrics for which these outputs have the kind and the fields, such as a variance."""
     return [
         metric
         for metric in metrics
-        if outputs.kind in metric.kinds and all(getattr(outputs, need) is not None for need in metric.needs)
+        if outputs.kind in metric.kinds
+        and all(getattr(outputs, need) is not None for need in metric.needs)
+        and not (metric.binary and outputs.kind == "classification" and not two_classes(outputs))
     ]
+
+
+def two_classes(outputs: Outputs) -> bool:
+    """Whether each record is of one of two classes."""
+    given = outputs.probability
+    return outputs.kind == "classification" and given is not None and given.shape[1] == 2
 
 
 def score(metric: str | Metric, outputs: Outputs, weights: np.ndarray | None = None) -> Score:
@@ -226,7 +290,11 @@ _BOUNDS = {
     "bits_per_token": _POSITIVE,
     "perplexity": (1.0, math.inf),
 }
+_BOUNDS |= dict.fromkeys(("mean_dice", "iou", *decisions.AT_THRESHOLD, *decisions.AT_VALUE), _SHARE)
+_BOUNDS |= dict.fromkeys(("hd95", "assd"), _POSITIVE)
 _CLASS = ("classification", "tokens")
+_LABELS = ("classification", "multilabel")
+_MAPS = ("intersection", "predicted_size")
 _FORECAST, _Q = ("forecast",), ("quantiles",)
 _P = ("probability",)
 for _metric in (
@@ -300,6 +368,43 @@ for _metric in (
             ("mse", "MSE", _Q, forecasts.mse),
             ("crps", "CRPS", _Q, forecasts.crps),
             ("coverage_error", "coverage error", _Q, forecasts.coverage_error),
+        )
+    ),
+    *(
+        Metric(
+            name,
+            title,
+            "lower" if table in ("hd95", "assd") else "higher",
+            ("segmentation",),
+            needs,
+            segmentations.value(segmentations.mean_of(table)),
+            segmentations.mean_of(table),
+        )
+        for name, title, needs, table in (
+            ("mean_dice", "mean Dice", _MAPS, "dice"),
+            ("iou", "mean IoU", _MAPS, "iou"),
+            ("hd95", "HD95", ("hd95",), "hd95"),
+            ("assd", "ASSD", ("assd",), "assd"),
+        )
+    ),
+    *(
+        Metric(name, title, "higher", _LABELS, _P, decisions.value(function), function, binary=True)
+        for name, title, function in (
+            ("sensitivity", "sensitivity", decisions.AT_THRESHOLD["sensitivity"]),
+            ("specificity", "specificity", decisions.AT_THRESHOLD["specificity"]),
+            ("ppv", "PPV", decisions.AT_THRESHOLD["ppv"]),
+            ("npv", "NPV", decisions.AT_THRESHOLD["npv"]),
+            ("f1", "F1 of the positive class", decisions.AT_THRESHOLD["f1"]),
+            (
+                "sensitivity_at_specificity",
+                "sensitivity at 0.9 specificity",
+                decisions.AT_VALUE["sensitivity_at_specificity"](0.9),
+            ),
+            (
+                "specificity_at_sensitivity",
+                "specificity at 0.9 sensitivity",
+                decisions.AT_VALUE["specificity_at_sensitivity"](0.9),
+            ),
         )
     ),
     Metric(

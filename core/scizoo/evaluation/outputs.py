@@ -13,7 +13,7 @@ import numpy as np
 from scizoo.errors import ConfigError, DataError
 from scizoo.files import atomic_path
 
-KINDS = ("classification", "multilabel", "regression", "forecast", "tokens", "language")
+KINDS = ("classification", "multilabel", "regression", "forecast", "segmentation", "tokens", "language")
 _ROW_FIELDS = (
     "ids",
     "groups",
@@ -24,10 +24,14 @@ _ROW_FIELDS = (
     "quantiles",
     "scale",
     "naive",
+    "predicted_size",
+    "intersection",
+    "hd95",
+    "assd",
     "log_likelihood",
     "tokens",
 )
-_FINITE = ("probability", "mean", "variance", "quantiles", "log_likelihood")
+_FINITE = ("probability", "mean", "variance", "quantiles", "predicted_size", "intersection", "log_likelihood")
 
 
 @dataclass(frozen=True)
@@ -44,9 +48,9 @@ class Outputs:
         ``classification`` and ``tokens``: class numbers (N,); ``multilabel``: 0, 1 or NaN where the
         label is missing (N, L); ``regression``: values in the target's own units, NaN where missing
         (N, T); ``forecast``: the values of each step ahead in the series' own units, NaN where unknown
-        (N, H); ``language``: not used, zeros (N,).
+        (N, H); ``segmentation``: true pixels of each judged class (N, K); ``language``: not used, zeros (N,).
     kind : str
-        One of classification, multilabel, regression, forecast, tokens, language.
+        One of classification, multilabel, regression, forecast, segmentation, tokens, language.
     classes : tuple of str
         Names of classes, labels or target columns, in the order of the columns.
     probability : ndarray, shape (N, C), optional
@@ -62,6 +66,19 @@ class Outputs:
         by which errors are scaled; NaN or 0 where there is none.
     naive : ndarray, shape (N, H), optional
         ``forecast``: what the floor, such as the value a season ago, says; results are told relative to it.
+    predicted_size, intersection : ndarray, shape (N, K), optional
+        ``segmentation``: predicted pixels of each class, and how many of them are right.
+    hd95, assd : ndarray, shape (N, K), optional
+        ``segmentation``: distances of the outlines, NaN where there is none; see
+        :mod:`scizoo.evaluation.surfaces`.
+    unit : str
+        ``segmentation``: what distances are measured in.
+    maps : mapping of str to ndarray
+        ``segmentation``: predicted maps of a few records by id, those that went worst, for pictures. They may
+        be smaller than the records, and are kept in ``.npz`` files only.
+    thresholds : tuple of float
+        The probability from which on a label is said to hold, one a label; of two classes one, for the
+        second. None: one half, or the likelier class.
     log_likelihood : ndarray, shape (N,), optional
         ``language``: summed over a record's predicted tokens, in nats.
     tokens : ndarray of int, shape (N,), optional
@@ -82,6 +99,13 @@ class Outputs:
     levels: tuple[float, ...] = ()
     scale: np.ndarray | None = None
     naive: np.ndarray | None = None
+    predicted_size: np.ndarray | None = None
+    intersection: np.ndarray | None = None
+    hd95: np.ndarray | None = None
+    assd: np.ndarray | None = None
+    unit: str = ""
+    maps: Mapping[str, np.ndarray] = field(default_factory=dict)
+    thresholds: tuple[float, ...] = ()
     log_likelihood: np.ndarray | None = None
     tokens: np.ndarray | None = None
     meta: Mapping[str, np.ndarray] = field(default_factory=dict)
@@ -95,7 +119,8 @@ class Outputs:
         put(self, "classes", tuple(str(name) for name in self.classes))
         put(self, "targets", self._shaped_targets())
         put(self, "levels", tuple(float(level) for level in self.levels))
-        for name in (*_FINITE, "scale", "naive"):
+        put(self, "thresholds", tuple(float(value) for value in self.thresholds))
+        for name in (*_FINITE, "scale", "naive", "hd95", "assd"):
             value = getattr(self, name)
             if value is not None:
                 value = np.asarray(value, dtype=np.float64)
@@ -129,6 +154,11 @@ class Outputs:
                 raise ValueError(
                     f"{len(self.classes)} class names, {self.probability.shape[1]} columns of probability"
                 )
+        for name in ("predicted_size", "intersection", "hd95", "assd"):
+            value = getattr(self, name)
+            if value is not None and value.shape != self.targets.shape:
+                raise ValueError(f"{name} has the shape {value.shape}, targets have {self.targets.shape}")
+        self._check_thresholds()
         if self.quantiles is not None:
             self._check_quantiles(self.quantiles)
         for name in _FINITE:
@@ -140,6 +170,16 @@ class Outputs:
                     expected="finite outputs for every record",
                     remedy="the model has diverged or the input is damaged; look at the training loss.",
                 )
+
+    def _check_thresholds(self) -> None:
+        if not self.thresholds:
+            return
+        classes = 0 if self.probability is None else self.probability.shape[1]
+        wanted = {"multilabel": classes, "classification": 1 if classes == 2 else 0}.get(self.kind, 0)
+        if len(self.thresholds) != wanted:
+            raise ValueError(
+                f"{len(self.thresholds)} thresholds for {self.kind} with {classes} classes, not {wanted}"
+            )
 
     def _check_quantiles(self, quantiles: np.ndarray) -> None:
         shape = (*self.targets.shape, len(self.levels))
@@ -177,11 +217,16 @@ class Outputs:
 
     @property
     def predicted(self) -> np.ndarray:
-        """The predicted class (N,), labels at 0.5 (N, L), value (N, T) or median (N, H)."""
+        """The predicted class (N,), labels (N, L), value (N, T), median (N, H) or pixels a class (N, K)."""
+        if self.kind == "classification" and self.thresholds:
+            return (self.require("probability")[:, 1] >= self.thresholds[0]).astype(np.int64)
         if self.kind in ("classification", "tokens"):
             return self.require("probability").argmax(axis=1)
         if self.kind == "multilabel":
-            return (self.require("probability") >= 0.5).astype(np.int64)
+            limits = np.asarray(self.thresholds) if self.thresholds else 0.5
+            return (self.require("probability") >= limits).astype(np.int64)
+        if self.kind == "segmentation":
+            return self.require("predicted_size")
         return self.require("point")
 
     def require(self, name: str) -> np.ndarray:
@@ -219,12 +264,22 @@ class Outputs:
             ``.npz`` (exact, small) or ``.parquet`` (one row a record, for other tools).
         """
         path = Path(path)
-        header = json.dumps(
-            {"kind": self.kind, "classes": list(self.classes), "levels": list(self.levels), "format": 1}
-        )
+        known: dict[str, Any] = {
+            "kind": self.kind,
+            "classes": list(self.classes),
+            "levels": list(self.levels),
+        }
+        if self.unit:
+            known["unit"] = self.unit
+        if self.thresholds:
+            known["thresholds"] = list(self.thresholds)
+        header = json.dumps({**known, "format": 1})
         if path.suffix == ".npz":
             arrays = {name: getattr(self, name) for name in _ROW_FIELDS if getattr(self, name) is not None}
             arrays |= {f"meta/{name}": column for name, column in self.meta.items()}
+            if self.maps:  # ids may hold anything, names of arrays may not
+                arrays["map_ids"] = np.array(list(self.maps), dtype=str)
+                arrays |= {f"map/{place}": labels for place, labels in enumerate(self.maps.values())}
             with atomic_path(path) as temporary, temporary.open("wb") as stream:
                 np.savez_compressed(stream, header=np.array(header), **arrays)
         elif path.suffix == ".parquet":
@@ -273,9 +328,20 @@ class Outputs:
             ) from error
         meta = {name[5:]: arrays.pop(name) for name in list(arrays) if name.startswith("meta/")}
         levels = tuple(known.get("levels", ()))
+        shown = arrays.pop("map_ids", np.empty(0, dtype=str)).tolist()
+        maps = {name: arrays.pop(f"map/{place}") for place, name in enumerate(shown)}
         if "quantiles" in arrays:
             arrays["quantiles"] = arrays["quantiles"].reshape(*arrays["targets"].shape, len(levels))
-        return cls(kind=known["kind"], classes=tuple(known["classes"]), levels=levels, meta=meta, **arrays)
+        return cls(
+            kind=known["kind"],
+            classes=tuple(known["classes"]),
+            levels=levels,
+            unit=known.get("unit", ""),
+            thresholds=tuple(known.get("thresholds", ())),
+            maps=maps,
+            meta=meta,
+            **arrays,
+        )
 
 
 def interpolate_levels(quantiles: np.ndarray, known: Sequence[float], levels: Sequence[float]) -> np.ndarray:
@@ -335,8 +401,11 @@ def _read_parquet(path: Path) -> tuple[str, dict[str, np.ndarray]]:
 
 def _column(values: Any) -> np.ndarray:
     """Give a column of numbers, booleans or strings, never of objects; None becomes '' or NaN."""
-    array = np.asarray(values)
-    if array.dtype.kind in "biufUS":
+    try:
+        array = np.asarray(values)
+    except ValueError:  # some are lists of unequal lengths
+        array = np.empty(0, dtype=object)
+    if array.dtype.kind in "biufUS" and array.ndim == 1:
         return array.astype(str) if array.dtype.kind == "S" else array
     items = list(values)
     if all(item is None or isinstance(item, (bool, int, float, np.number)) for item in items):

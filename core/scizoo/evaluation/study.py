@@ -33,6 +33,7 @@ _FLOORS = {
     "classification": "scizoo.evaluation.baseline.MajorityBaseline",
     "multilabel": "scizoo.evaluation.baseline.MajorityBaseline",
     "regression": "scizoo.evaluation.baseline.MeanBaseline",
+    "segmentation": "scizoo.evaluation.pixels.MeanMapBaseline",
 }
 
 

@@ -63,7 +63,9 @@ class BudgetComparison:
             second.role,
             metric,
             first.role,
-            "training window" if first.test[0].kind == "forecast" else "label",
+            {"forecast": "training window", "segmentation": "labelled image"}.get(
+                first.test[0].kind, "label"
+            ),
         )
 
 

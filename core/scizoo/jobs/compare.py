@@ -17,6 +17,7 @@ from scizoo.evaluation.contenders import Arena, Contender
 from scizoo.evaluation.cost import duration
 from scizoo.evaluation.findings import Judged
 from scizoo.evaluation.leftout import check_left_out, left_out_section
+from scizoo.evaluation.operating import ThresholdRule
 from scizoo.evaluation.plain import plain
 from scizoo.evaluation.report.render import write_report
 from scizoo.evaluation.study import Study, check_networks, entrants, run_study
@@ -25,7 +26,7 @@ from scizoo.evaluation.workers import limited_threads, plan
 from scizoo.files import atomic_path, cache_dir, write_json
 from scizoo.jobs.facts import describe
 from scizoo.jobs.kinds import need_labels
-from scizoo.jobs.reporting import Report, audit, check_subgroups
+from scizoo.jobs.reporting import Report, audit, check_metrics, check_subgroups
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
@@ -56,6 +57,7 @@ def run(cfg: DictConfig, run_dir: Path) -> dict[str, Any]:
     """
     settings = to_plain(cfg)
     need_labels(settings, "compare")
+    check_metrics(settings)
     everyone = entrants(settings)  # what is wrong in the config shows before the data are read
     data = read_task(settings, run_dir)
     describe(data)
@@ -80,7 +82,8 @@ def run(cfg: DictConfig, run_dir: Path) -> dict[str, Any]:
     if not study.entries:
         raise TrainingError("every cell failed; the first: " + " ".join(failed[0].values()))
     save_outputs(run_dir, study)
-    judged = [Judged.of(entry.results, entry.search) for entry in study.entries]
+    rule = ThresholdRule.from_config(settings)
+    judged = [Judged.of(entry.results, entry.search, rule) for entry in study.entries]
     report = Report(
         cfg=settings,
         verb="compare",
@@ -196,6 +199,7 @@ def write_metrics(run_dir: Path, content: dict[str, Any]) -> None:
                 "verdict": content["verdict"],
                 "comparisons": content["comparisons"],
                 "metrics": lines,
+                **({} if content.get("operating") is None else {"operating": content["operating"]}),
             }
         ),
     )

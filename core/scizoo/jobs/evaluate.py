@@ -12,18 +12,20 @@ import numpy as np
 
 from scizoo.checkpoints.store import resolve_ref
 from scizoo.config import instantiate, to_plain
+from scizoo.data.maps import MapTarget
 from scizoo.data.splits import PARTS, record_groups
-from scizoo.data.targets import FutureTarget, RealTarget, record_names
+from scizoo.data.targets import FutureTarget, MultiLabelTarget, RealTarget, record_names
 from scizoo.data.task import open_dataset, read_records
 from scizoo.errors import ConfigError, ScizooError, did_you_mean
 from scizoo.evaluation.contenders import output_names
 from scizoo.evaluation.corpora import corpus_sketches
-from scizoo.evaluation.findings import Judged
+from scizoo.evaluation.findings import Judged, Settings, operating_section
 from scizoo.evaluation.floor import Floor
 from scizoo.evaluation.intervals import estimate
 from scizoo.evaluation.leakage import audit_strangers
 from scizoo.evaluation.leaks import AuditSettings
-from scizoo.evaluation.metrics import applicable, default_metrics, get_metric
+from scizoo.evaluation.map_statistics import map_outputs
+from scizoo.evaluation.metrics import class_metrics, default_metrics, get_metric, wanted_metrics
 from scizoo.evaluation.outputs import Outputs, meta_columns
 from scizoo.evaluation.report.render import write_report
 from scizoo.evaluation.table import Row, rich_table
@@ -85,7 +87,10 @@ def run(cfg: DictConfig, run_dir: Path) -> dict[str, Any]:
     outputs.save(run_dir / "outputs" / "test.parquet")
     settings = plain["evaluation"]
     wanted = (plain.get("task") or {}).get("metric")
-    metrics = [*([get_metric(wanted, outputs.kind)] if wanted else []), *default_metrics(outputs.kind)]
+    main = get_metric(wanted, outputs.kind) if wanted else default_metrics(outputs.kind)[0]
+    metrics = wanted_metrics(main, outputs, settings.get("metrics") or ())
+    judged = Judged("model", model.name, "pretrained", None, (), (outputs,))
+    operating = operating_section(judged, Settings.from_config(plain))
     scores = {
         metric.name: estimate(
             metric,
@@ -93,7 +98,7 @@ def run(cfg: DictConfig, run_dir: Path) -> dict[str, Any]:
             resamples=int(settings.get("resamples") or 1000),
             level=float(settings.get("level") or 0.95),
         )
-        for metric in applicable(dict.fromkeys(metrics), outputs)
+        for metric in [*metrics, *class_metrics(outputs)]
     }
     write_json(
         run_dir / "metrics.json",
@@ -104,16 +109,17 @@ def run(cfg: DictConfig, run_dir: Path) -> dict[str, Any]:
             if outputs.kind == "classification"
             else {},
             "metrics": {name: found.to_dict() for name, found in scores.items()},
+            **({} if operating is None else {"operating": operating}),
         },
     )
     report = Report(
         cfg=plain,
         verb="evaluate",
         run_dir=run_dir,
-        judged=[Judged("model", model.name, "pretrained", None, (), (outputs,))],
+        judged=[judged],
         records=records,
         dataset=dataset,
-        metric=metrics[0].name,
+        metric=main.name,
         parts={part: {"records": len(records), "groups": len(set(groups.tolist()))}},
         split=f"{part} records",
         fingerprint=dataset.fingerprint(),
@@ -165,10 +171,15 @@ def predict_outputs(model: Model, records: list[Record], groups: np.ndarray) -> 
     target = model.checkpoint.target
     if model.kind == "forecast":
         return _forecast_outputs(model, records, groups)
+    if isinstance(target, MapTarget):
+        truth = target.encode([record.target for record in records], record_names(records))
+        return map_outputs(target, records, groups, truth, enumerate(model.segment_numbers(records)))
     assert target is not None
     if target.kind == "tokens":
         raise ConfigError(f"{model.name} labels positions; only records can be judged.")
-    encoded = target.encode([record.target for record in records], record_names(records))
+    labels, names = [record.target for record in records], record_names(records)
+    uncertain = isinstance(target, MultiLabelTarget) and target.uncertain is not None
+    encoded = target.truth(labels, names) if uncertain else target.encode(labels, names)
     prediction = model.predict(records)
     regression = isinstance(target, RealTarget)
     assert isinstance(encoded, np.ndarray)
@@ -179,6 +190,7 @@ def predict_outputs(model: Model, records: list[Record], groups: np.ndarray) -> 
         kind=target.kind,
         classes=tuple(output_names(target)),
         probability=None if regression else prediction.probability,
+        thresholds=tuple(getattr(target, "thresholds", None) or ()),
         mean=prediction.mean if regression else None,
         variance=prediction.std**2 if regression and prediction.std is not None else None,
         meta=meta_columns([record.meta for record in records]),

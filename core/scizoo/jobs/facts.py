@@ -105,7 +105,7 @@ def picture(draw: Any, record: Record, prediction: Any) -> str:
     record : Record
     prediction : Any
         In words or as a number; of a forecast a mapping with ``median`` [H], ``quantiles`` [H][Q] and
-        ``levels``.
+        ``levels``; of a segmentation the predicted map, with the values and the size of the record's own.
 
     Returns
     -------

@@ -11,14 +11,16 @@ from typing import TYPE_CHECKING, Any
 from scizoo.checkpoints.card import Figure
 from scizoo.checkpoints.format import save_checkpoint
 from scizoo.config import to_plain
+from scizoo.data.targets import TargetEncoder
 from scizoo.data.task import TaskData, read_task
 from scizoo.evaluation.cells import data_digest
 from scizoo.evaluation.contenders import Arena, Result, contenders
 from scizoo.evaluation.corpora import sketch_corpus
 from scizoo.evaluation.cost import duration
-from scizoo.evaluation.findings import Judged, Settings
+from scizoo.evaluation.findings import Judged, Settings, decided, operating_section
 from scizoo.evaluation.intervals import Estimate, estimate
-from scizoo.evaluation.metrics import applicable, default_metrics, get_metric
+from scizoo.evaluation.metrics import class_metrics, get_metric, wanted_metrics
+from scizoo.evaluation.operating import ThresholdRule
 from scizoo.evaluation.report.render import write_report
 from scizoo.evaluation.table import Row, rich_table
 from scizoo.evaluation.uncertainty import FEW, fit_uncertainty
@@ -28,7 +30,7 @@ from scizoo.jobs.cards import make_card, reference_inputs
 from scizoo.jobs.facts import describe
 from scizoo.jobs.kinds import is_generation
 from scizoo.jobs.pretrain import training_data
-from scizoo.jobs.reporting import Report, audit, check_subgroups
+from scizoo.jobs.reporting import Report, audit, check_metrics, check_subgroups
 from scizoo.models.forecast_heads import RollOutHead
 
 if TYPE_CHECKING:
@@ -56,22 +58,26 @@ def run(cfg: DictConfig, run_dir: Path) -> dict[str, Any]:
     plain = to_plain(cfg)
     if is_generation(plain):
         return generation.run(plain, run_dir)
+    check_metrics(plain)
     data = read_task(plain, run_dir)
     describe(data)
     check_subgroups(plain, data.part("test"))
     leakage = audit(plain, data, [str(plain["checkpoint"])] if plain.get("checkpoint") else [], strict=False)
+    rule = ThresholdRule.from_config(plain)
     arena = Arena(plain, data, run_dir, cache_dir() / "tokens")
     everyone = contenders(plain)
     results = []
     for number, contender in enumerate(everyone, start=1):
         log.info("[%d/%d] %s", number, len(everyone), contender.title)
-        result = arena.run(contender, seed=int(plain["seed"]))
+        result = decided(arena.run(contender, seed=int(plain["seed"])), rule)
         result.save(run_dir / "outputs")
         results.append(result)
     scores = judge(results, arena.metric, plain["evaluation"])
-    write_metrics(run_dir, results, scores, data)
     main = results[0]
-    uncertainty = uncertainty_of(arena, main, Settings.from_config(plain).coverage)
+    settings = Settings.from_config(plain)
+    operating = operating_section(Judged.of([main]), settings)
+    write_metrics(run_dir, results, scores, data, operating)
+    uncertainty = uncertainty_of(arena, main, settings.coverage)
     save(plain, run_dir, data, main, figures(results, scores, data, plain), uncertainty)
     report = Report(
         cfg=plain,
@@ -98,7 +104,7 @@ def judge(
     """Compute every metric of every contender on the test part, with intervals over groups."""
     found: dict[str, dict[str, Estimate]] = {}
     for result in results:
-        metrics = [get_metric(metric), *default_metrics(result.test.kind)]
+        metrics = wanted_metrics(metric, result.test, settings.get("metrics") or ())
         found[result.contender.key] = {
             one.name: estimate(
                 one,
@@ -106,13 +112,17 @@ def judge(
                 resamples=int(settings.get("resamples") or 1000),
                 level=float(settings.get("level") or 0.95),
             )
-            for one in applicable(dict.fromkeys(metrics), result.test)
+            for one in [*metrics, *class_metrics(result.test)]
         }
     return found
 
 
 def write_metrics(
-    run_dir: Path, results: Sequence[Result], scores: Mapping[str, Mapping[str, Estimate]], data: TaskData
+    run_dir: Path,
+    results: Sequence[Result],
+    scores: Mapping[str, Mapping[str, Estimate]],
+    data: TaskData,
+    operating: Mapping[str, Any] | None = None,
 ) -> None:
     """Write ``metrics.json`` and ``metrics.csv``."""
     rows = [
@@ -144,6 +154,7 @@ def write_metrics(
                 for result in results
             ],
             "metrics": rows,
+            **({} if operating is None else {"operating": operating}),
         },
     )
     with atomic_path(run_dir / "metrics.csv") as path, path.open("w", newline="", encoding="utf-8") as stream:
@@ -173,7 +184,10 @@ def figures(
         return found.value, (found.low, found.high)
 
     made = []
+    of_classes = {one.name for one in class_metrics(main.test)}
     for name, found in scores[main.contender.key].items():
+        if name in of_classes:
+            continue
         baseline, scratched = about(best, name), about(scratch, name)
         made.append(
             Figure(
@@ -197,7 +211,7 @@ def figures(
 
 def uncertainty_of(arena: Arena, result: Result, coverage: float) -> UncertaintyState | None:
     """Fit on the validation part what predictions of this network need to say how sure they are."""
-    if result.validation.kind == "forecast":  # quantiles say it themselves
+    if result.validation.kind in ("forecast", "segmentation"):  # quantiles say it themselves; maps have none
         return None
     state = None
     if len(result.validation) >= FEW:
@@ -209,6 +223,13 @@ def uncertainty_of(arena: Arena, result: Result, coverage: float) -> Uncertainty
             FEW,
         )
     return state
+
+
+def with_limits(target: TargetEncoder, thresholds: Sequence[float]) -> TargetEncoder:
+    """Give a target encoder that decides by thresholds, for the checkpoint."""
+    return (
+        type(target).from_state({**target.state(), "thresholds": list(thresholds)}) if thresholds else target
+    )
 
 
 def save(
@@ -230,7 +251,7 @@ def save(
         head=head.inner if isinstance(head, RollOutHead) else head,
         tokenizer=parts.tokenizer,
         context=parts.context,
-        target=data.target,
+        target=with_limits(data.target, result.validation.thresholds),
         augment=cfg.get("augment"),
         uncertainty=uncertainty,
         sketch=sketch_corpus(cfg.get("audit"), data.part("train")),

@@ -8,7 +8,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from scizoo.config import instantiate
+from scizoo.data.placement import nearest_map
 from scizoo.data.records import Dataset, Record
 from scizoo.data.task import TaskData
 from scizoo.errors import ConfigError, did_you_mean
@@ -25,12 +28,14 @@ from scizoo.evaluation.findings import (
     cost_section,
     curves,
     errors_section,
+    operating_section,
     subgroups_section,
     table_rows,
     worst_mistakes,
 )
 from scizoo.evaluation.leakage import AuditSettings, LeakageError, audit_task
 from scizoo.evaluation.metrics import get_metric
+from scizoo.evaluation.operating import ThresholdRule
 from scizoo.evaluation.plain import plain
 from scizoo.evaluation.table import Row, table_section
 from scizoo.evaluation.verdict import Verdict, headlines, verdict
@@ -110,7 +115,11 @@ class Report:
         coverage = conformal_coverage(main, settings)
         by_id = {record.id: record for record in self.records}
         mistakes = worst_mistakes(main, by_id, int(group.get("mistakes") or 6))
-        shown = [(one, by_id[one["id"]], one["predicted"]) for one in mistakes if one["id"] in by_id]
+        shown = [
+            (one, by_id[one["id"]], picture_of(one, by_id[one["id"]]))
+            for one in mistakes
+            if one["id"] in by_id
+        ]
         domain = domain_of(self.cfg)
         draw_pictures(domain, shown)
         return plain(
@@ -130,7 +139,8 @@ class Report:
                     main, group.get("subgroups") or [], self.metric, coverage, settings
                 ),
                 "ood": self.ood,
-                "errors": errors_section(main),
+                "operating": operating_section(main, settings),
+                "errors": errors_section(main, settings),
                 "leakage": self.leakage,
                 "mistakes": mistakes,
                 "cost": cost_section(self.judged),
@@ -181,6 +191,15 @@ class Report:
         }
 
 
+def picture_of(mistake: dict[str, Any], record: Record) -> Any:
+    """Give what a domain draws for a mistake: the prediction; a predicted map as large as the truth."""
+    labels = mistake.pop("map", None)
+    if labels is None:
+        return mistake["predicted"]
+    shape = np.shape(record.target)
+    return labels if len(shape) != 2 else nearest_map(labels, (shape[0], shape[1]))
+
+
 def audit(
     cfg: Mapping[str, Any], data: TaskData, checkpoints: Sequence[str], *, strict: bool
 ) -> dict[str, Any]:
@@ -217,6 +236,26 @@ def audit(
             raise
         log.warning("%s", error.problem)
     return found.to_dict()
+
+
+def check_metrics(cfg: Mapping[str, Any]) -> None:
+    """Refuse a metric or a threshold rule that does not fit the task, before anything is trained.
+
+    Raises
+    ------
+    ConfigError
+        With what there is.
+    """
+    task = dict(cfg.get("task") or {})
+    kind = str(task.get("kind"))
+    for name in [task.get("metric"), *((cfg.get("evaluation") or {}).get("metrics") or ())]:
+        if name:
+            get_metric(str(name), kind)
+    if ThresholdRule.from_config(cfg) is not None and kind not in ("classification", "multilabel"):
+        raise ConfigError(
+            f"evaluation.threshold is for classes and labels, not for a {kind} task.",
+            remedy="set evaluation.threshold=null.",
+        )
 
 
 def check_subgroups(cfg: Mapping[str, Any], records: Sequence[Record]) -> None:

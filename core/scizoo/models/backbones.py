@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import json
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -36,11 +36,14 @@ class Hidden:
         ``[B, T]`` bool, True at real positions.
     cu_seqlens : Tensor, optional
         Borders ``[n + 1]`` of the sequences when they are packed into one row.
+    maps : sequence of Tensor, optional
+        Feature maps ``[B, C, h, w]`` of an image, finest first, where a head has asked for them.
     """
 
     states: Tensor
     mask: Tensor
     cu_seqlens: Tensor | None = None
+    maps: Sequence[Tensor] | None = None
 
     def unpacked(self) -> Hidden:
         """Return one padded row a sequence, ``[n, longest, D]``, when this is a packed row; else itself."""

@@ -34,7 +34,7 @@ class Head(nn.Module, ABC):
         How many classes, labels, quantities or tokens are predicted, C.
     """
 
-    #: What is predicted: classification, multilabel, regression, forecast, tokens or language.
+    #: What is predicted: classification, multilabel, regression, forecast, segmentation, tokens or language.
     kind: ClassVar[str]
 
     def __init__(self, hidden_size: int, outputs: int):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +41,27 @@ class TimmBackbone(Backbone):
         self.hidden_size = int(model.num_features)
         #: How many of the first states are not places of the image (class and register tokens).
         self.prefix_tokens = int(getattr(model, "num_prefix_tokens", 0))
+        self._map_places: list[int] | None = None
+
+    def map_sizes(self) -> list[tuple[int, int]]:
+        """Give the channels and the stride of each feature map that the architecture can give, in its order.
+
+        Raises
+        ------
+        ConfigError
+            When timm has no feature maps of this architecture.
+        """
+        known = getattr(self.model, "feature_info", None)
+        if not known or not callable(getattr(self.model, "forward_intermediates", None)):
+            raise ConfigError(
+                f"timm gives no feature maps of '{self.architecture}'.",
+                remedy="choose another one, such as convnext_atto, resnet18 or vit_tiny_patch16_224.",
+            )
+        return [(int(one["num_chs"]), int(one["reduction"])) for one in known]
+
+    def give_maps(self, places: Sequence[int] | None) -> None:
+        """Let ``forward`` give these of the :meth:`map_sizes` too, or none."""
+        self._map_places = None if places is None else [int(place) for place in places]
 
     @classmethod
     def from_config(
@@ -142,8 +163,12 @@ class TimmBackbone(Backbone):
                 f"'{self.architecture}' is built for {channels} channels; the images have {pixels.shape[1]}.",
                 remedy=f"set backbone.in_chans={pixels.shape[1]} for a new model.",
             )
+        maps: list[Tensor] | None = None
         try:
-            features = self.model.forward_features(pixels)
+            if self._map_places is None:
+                features = self.model.forward_features(pixels)
+            else:
+                features, maps = self.model.forward_intermediates(pixels, indices=self._map_places)
         except AssertionError as error:
             raise DataError(f"Images of shape {list(pixels.shape[1:])} do not fit: {error}") from error
         if features.ndim == 4:
@@ -151,7 +176,8 @@ class TimmBackbone(Backbone):
             features = features.flatten(1, 2) if channels_last else features.flatten(2).transpose(1, 2)
         elif features.ndim == 2:
             features = features[:, None]
-        return Hidden(features, torch.ones(features.shape[:2], dtype=torch.bool, device=features.device))
+        mask = torch.ones(features.shape[:2], dtype=torch.bool, device=features.device)
+        return Hidden(features, mask, maps=maps)
 
     def save(
         self, directory: str | Path, dtype: torch.dtype | str | None = None, adapters: Adapters = "refuse"

@@ -18,7 +18,9 @@ from torch.utils.data import DataLoader
 from scizoo import plugins
 from scizoo.config import compose, to_plain
 from scizoo.data.encoding import EncodedDataset, encode_records
+from scizoo.data.maps import LabelMaps
 from scizoo.data.module import DataModule
+from scizoo.data.planes import label_planes
 from scizoo.data.ragged import Ragged
 from scizoo.data.records import Record
 from scizoo.data.splits import Split
@@ -101,13 +103,13 @@ class Trial:
     records : list of Record
     target : TargetEncoder or None
         None for a recipe.
-    targets : ndarray or Ragged or None
+    targets : ndarray, Ragged, LabelMaps or None
     """
 
     cfg: dict[str, Any]
     records: list[Record]
     target: TargetEncoder | None = None
-    targets: np.ndarray | Ragged | None = None
+    targets: np.ndarray | Ragged | LabelMaps | None = None
 
     def parts(self, seed: int = 0) -> ModelParts:
         """Build a backbone and a tokenizer; the same ones each time."""
@@ -148,11 +150,16 @@ class Trial:
             }
         else:
             sizes = {"tokens_per_batch": None, "batch_size": -(-len(windows) // batches)}
+        targets: Any = self.targets
+        if isinstance(targets, LabelMaps):
+            targets = label_planes(
+                targets, self.records, parts.tokenizer, rows=everything, augment=parts.augment
+            )
         return data_module(
             self.cfg | {"batching": batching | sizes},
             parts,
             encoded,
-            self.targets,
+            targets,
             Split(everything, none, none, groups, "all"),
             seed=0,
             last_windows=self.target is not None and self.target.kind == "forecast",

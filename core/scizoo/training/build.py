@@ -176,6 +176,8 @@ def build_head(cfg: Mapping[str, Any], backbone: Backbone, target: TargetEncoder
     if "classes" in inspect.signature(kind).parameters and cfg["head"].get("classes") is None:
         # A head that knows its classes by name gets them in the order of the outputs.
         sizes["classes"] = list(getattr(target, "classes", ()))
+    if "background" in inspect.signature(kind).parameters and cfg["head"].get("background") is None:
+        sizes["background"] = bool(getattr(target, "background", True))
     head = instantiate(cfg["head"], **sizes)
     if not isinstance(head, Head) or head.kind != target.kind:
         raise ConfigError(

@@ -22,6 +22,7 @@ METRICS: dict[str, tuple[str, ...]] = {
     "multilabel": ("auroc", "auprc", "macro_f1", "accuracy"),
     "regression": ("rmse", "mae", "r2", "spearman", "pearson"),
     "forecast": (),  # the quantile loss itself says how good they are, whatever the size of a series
+    "segmentation": ("mean_dice", "iou"),
     "tokens": ("mcc", "accuracy", "macro_f1"),
     "language": ("perplexity", "bits_per_token", "accuracy"),
     "reconstruction": ("rmse", "mae", "reference_rmse", "skill"),
@@ -67,6 +68,8 @@ class ValidationMetrics:
         Which metrics; by default all that fit the kind.
     scale : Tensor, optional
         Standard deviation of each regression target, to report errors in the target's units.
+    background : bool
+        Whether the first class of label maps is none to be judged.
     """
 
     def __init__(
@@ -75,6 +78,7 @@ class ValidationMetrics:
         outputs: int,
         names: Sequence[str] | None = None,
         scale: Tensor | None = None,
+        background: bool = True,
     ):
         self.kind = kind
         self.names = check_metrics(kind, names if names is not None else METRICS.get(kind, ()))
@@ -87,6 +91,8 @@ class ValidationMetrics:
                 builder = _BUILDERS.get((kind, name))
                 if builder is not None:
                     self.metrics[name] = builder(outputs)
+                    if kind == "segmentation" and not background:
+                        self.metrics[name].first = 0
 
     def update(self, outputs: Mapping[str, Tensor], batch: Mapping[str, Any]) -> None:
         """Add one batch of outputs and targets."""
@@ -172,9 +178,11 @@ def _pair(kind: str, outputs: Mapping[str, Tensor], batch: Mapping[str, Any]) ->
             known = known.flatten(1).all(1)
         return prediction[known], target[known]
     logits = outputs["logits"].detach().float()
+    if kind == "segmentation":
+        return logits.argmax(1), target
     if kind == "multilabel":
-        # torchmetrics leaves out what carries ignore_index: the missing labels.
-        known = torch.isfinite(target.float())
+        # torchmetrics leaves out what carries ignore_index: the missing labels, and those between 0 and 1.
+        known = (target == 0) | (target == 1)
         return logits.sigmoid(), torch.where(known, target.float(), -1.0).long()
     logits, target = logits.reshape(-1, logits.shape[-1]), target.reshape(-1).long()
     kept = target != -100
@@ -296,6 +304,46 @@ def _weighted_error(name: str) -> Callable[[int], Metric]:
     return build
 
 
+def _overlap(name: str) -> Callable[[int], Metric]:
+    """Overlap of each image and class in the plane of the model; classes before ``first`` are left out.
+
+    As :mod:`scizoo.evaluation.segmentations` has it.
+    """
+
+    def build(outputs: int) -> Metric:
+        from torchmetrics import Metric as Base
+
+        class Overlap(Base):
+            full_state_update = False
+            first = 1
+            total: Tensor
+            count: Tensor
+
+            def __init__(self) -> None:
+                super().__init__()
+                self.add_state("total", torch.zeros(outputs), dist_reduce_fx="sum")
+                self.add_state("count", torch.zeros(outputs), dist_reduce_fx="sum")
+
+            def update(self, prediction: Tensor, target: Tensor) -> None:
+                known = target != -100
+                for number in range(outputs):
+                    said, true = (prediction == number) & known, target == number
+                    both = (said & true).flatten(1).sum(1).to(self.total)
+                    size = said.flatten(1).sum(1).to(self.total) + true.flatten(1).sum(1).to(self.total)
+                    there = size > 0
+                    share = 2 * both / size if name == "mean_dice" else both / (size - both)
+                    self.total[number] += share[there].sum()
+                    self.count[number] += there.sum()
+
+            def compute(self) -> Tensor:
+                total, count = self.total[self.first :], self.count[self.first :]
+                return (total[count > 0] / count[count > 0]).mean()
+
+        return Overlap()
+
+    return build
+
+
 _BUILDERS: dict[tuple[str, str], Callable[[int], Metric]] = {
     ("classification", "mcc"): _multiclass("MulticlassMatthewsCorrCoef"),
     ("classification", "accuracy"): _multiclass("MulticlassAccuracy", average="micro"),
@@ -312,6 +360,8 @@ _BUILDERS: dict[tuple[str, str], Callable[[int], Metric]] = {
     ("regression", "r2"): _regression("R2Score"),
     ("regression", "spearman"): _regression("SpearmanCorrCoef", per_output=True),
     ("regression", "pearson"): _regression("PearsonCorrCoef", per_output=True),
+    ("segmentation", "mean_dice"): _overlap("mean_dice"),
+    ("segmentation", "iou"): _overlap("iou"),
     ("tokens", "mcc"): _multiclass("MulticlassMatthewsCorrCoef"),
     ("tokens", "accuracy"): _multiclass("MulticlassAccuracy", average="micro"),
     ("tokens", "macro_f1"): _multiclass("MulticlassF1Score", average="macro"),

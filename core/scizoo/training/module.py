@@ -85,7 +85,8 @@ class ScizooModule(pl.LightningModule):
         scale = None if target_scale is None else torch.as_tensor(target_scale, dtype=torch.float32)
         count = outputs if outputs is not None else int(getattr(head, "outputs", 2) or 2)
         names = metrics if metrics is not None else METRICS.get(self.kind, ())
-        self.validation_metrics = ValidationMetrics(self.kind, count, names, scale)
+        background = bool(getattr(head, "background", True))
+        self.validation_metrics = ValidationMetrics(self.kind, count, names, scale, background)
         self.grad_norm: Tensor | None = None
         self.best: dict[str, Any] | None = None
         self._loss_sum: Tensor | None = None

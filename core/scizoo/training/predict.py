@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any, Protocol
 
@@ -124,6 +124,25 @@ def _run(
     on_progress: OnProgress | None,
     by_position: bool = False,
 ) -> dict[str, Any]:
+    collected: dict[str, list[Any]] = {}
+    numbers: list[np.ndarray] = []
+    for index, hidden, outputs in _batches(module, parts, loader, compute, device, precision, on_progress):
+        for key, value in outputs.items():
+            collected.setdefault(key, []).extend(_rows(value, hidden, len(index), by_position))
+        numbers.append(index)
+    return _ordered(collected, numbers, by_position)
+
+
+def _batches(
+    module: HasParts,
+    parts: Sequence[Any],
+    loader: Iterable[Mapping[str, Any]],
+    compute: Callable[[Mapping[str, Any], Any], dict[str, Tensor]],
+    device: str | torch.device | None,
+    precision: str,
+    on_progress: OnProgress | None,
+) -> Iterator[tuple[np.ndarray, Any, dict[str, Tensor]]]:
+    """Give the window numbers, hidden states and outputs of one batch after the other."""
     backbone = module.backbone
     own = next(iter(backbone.parameters()), None)
     place = (
@@ -136,26 +155,49 @@ def _run(
     for part in modules:
         part.to(place)
         part.eval()
-    collected: dict[str, list[Any]] = {}
-    numbers: list[np.ndarray] = []
     done = 0
     try:
-        with torch.inference_mode(), autocast(place, precision):
-            for batch in loader:
+        for batch in loader:
+            with torch.inference_mode(), autocast(place, precision):
                 moved = batch_to(batch, place)
                 hidden = backbone(moved)
                 outputs = compute(moved, hidden)
                 index = moved["index"].flatten().cpu().numpy()
-                for key, value in outputs.items():
-                    collected.setdefault(key, []).extend(_rows(value, hidden, len(index), by_position))
-                numbers.append(index)
-                done += len(index)
-                if on_progress is not None:
-                    on_progress(done)
+            yield index, hidden, outputs
+            done += len(index)
+            if on_progress is not None:
+                on_progress(done)
     finally:
         for child, training in modes:
             child.training = training
-    return _ordered(collected, numbers, by_position)
+
+
+def stream_windows(
+    module: HasParts,
+    loader: Iterable[Mapping[str, Any]],
+    *,
+    device: str | torch.device | None = None,
+    precision: str = "32-true",
+) -> Iterator[tuple[np.ndarray, dict[str, np.ndarray]]]:
+    """Predict batch by batch, for outputs that are too large to keep.
+
+    Yields
+    ------
+    index : ndarray of int, shape (n,)
+        The numbers of the windows of a batch.
+    outputs : dict of str to ndarray
+        What ``head.predict`` gives of them.
+    """
+    head = module.head
+
+    def compute(batch: Mapping[str, Any], hidden: Any) -> dict[str, Tensor]:
+        predicted: dict[str, Tensor] = head.predict(head(hidden, batch))
+        return predicted
+
+    for index, _, outputs in _batches(
+        module, (module.backbone, head), loader, compute, device, precision, None
+    ):
+        yield index, {key: value.float().cpu().numpy() for key, value in outputs.items()}
 
 
 def _rows(value: Tensor, hidden: Any, count: int, by_position: bool) -> list[np.ndarray]:

@@ -15,8 +15,9 @@ import torch
 from scizoo.checkpoints.adapters import has_adapters
 from scizoo.data.cache import cache_key
 from scizoo.data.encoding import EncodedDataset, encode_records
-from scizoo.data.module import DataModule
-from scizoo.data.ragged import Ragged
+from scizoo.data.maps import LabelMaps
+from scizoo.data.module import DataModule, Targets
+from scizoo.data.planes import LabelPlanes, label_planes
 from scizoo.data.records import Record
 from scizoo.data.splits import Split
 from scizoo.data.task import TaskData
@@ -184,7 +185,13 @@ def fit_task(
         record_names=lambda windows: _names(encoded, windows),
     )
     ends = data.target.kind == "forecast"
-    fit(trainer, module, data_module(cfg, parts, source, data.targets, split, seed=seed, last_windows=ends))
+    targets: Any = data.targets
+    if isinstance(targets, LabelMaps):
+        used = np.unique(np.concatenate([split.train, split.validation]))
+        targets = label_planes(
+            targets, data.records, parts.tokenizer, rows=used, augment=parts.augment, folder=run_dir
+        )
+    fit(trainer, module, data_module(cfg, parts, source, targets, split, seed=seed, last_windows=ends))
     if has_adapters(parts.backbone) and cfg["adapt"].get("merge", True):
         merge_lora(parts.backbone)
     best = module.best or {}
@@ -204,16 +211,19 @@ def data_module(
     cfg: Mapping[str, Any],
     parts: ModelParts,
     encoded: Any,
-    targets: np.ndarray | Ragged | None,
+    targets: Targets | None,
     split: Split | None,
     *,
     seed: int,
     last_windows: bool = False,
+    first_views: bool = False,
 ) -> DataModule:
     """Build the loaders of a run from the ``batching`` group.
 
-    With ``last_windows`` of each record only the last window is used, which a forecast goes on from.
+    With ``last_windows`` of each record only the last window is used, which a forecast goes on from; with
+    ``first_views`` only the input itself is predicted, since label maps of other views would lie elsewhere.
     """
+    first_views = first_views or isinstance(targets, LabelPlanes)
     batching = cfg["batching"]
     return DataModule(
         encoded,
@@ -226,7 +236,7 @@ def data_module(
         workers=int(batching.get("num_workers") or 0),
         seed=seed,
         train_views=parts.augment is None or parts.augment.train,
-        predict_views=parts.augment is None or parts.augment.predict,
+        predict_views=not first_views and (parts.augment is None or parts.augment.predict),
         last_windows=last_windows,
     )
 

@@ -73,12 +73,15 @@ def mistakes(content: Content) -> Part | None:
                 f"{one['probability_of_true']:.1%}" if usable(one.get("probability_of_true")) else None,
             ),
             ("error", _said(one["error"]) if "error" in one else None),
+            ("Dice", shown(one["dice"]) if usable(one.get("dice")) else None),
             ("scaled error", shown(one["scaled_error"]) if usable(one.get("scaled_error")) else None),
             ("group", tag("bdi", one["group"]) if one.get("group") not in (None, one["id"]) else None),
             *((str(name), tables.plainly(value)) for name, value in (one.get("meta") or {}).items()),
         ]
         cards.append(tag("article", tag("h3", tag("bdi", one["id"])), image, tables.facts(pairs)))
     lead = f"The test records on which {judged(main)} was wrong with the most confidence." if main else ""
+    if any("dice" in one for one in found):
+        lead = f"The test records with the lowest overlap of {judged(main)}: truth dashed, prediction solid."
     return Part("mistakes", "Worst mistakes", lead, tag("div", cards, class_="cards"))
 
 

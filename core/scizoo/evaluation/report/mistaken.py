@@ -157,6 +157,32 @@ def _label_counts(section: Section) -> Drawing:
     return Drawing("labels", svg, caption, keys)
 
 
+def dice_by_class(section: Section) -> Drawing | None:
+    """Draw the Dice coefficient of each class of a segmentation with its interval."""
+    found = [one for one in section.get("by_class") or [] if one["dice"].get("value") is not None]
+    if not found:
+        return None
+    value, low, high = (
+        np.array(
+            [np.nan if one["dice"].get(name) is None else one["dice"][name] for one in found], dtype=float
+        )
+        for name in ("value", "low", "high")
+    )
+    y = np.arange(len(found))
+    with page_style():
+        figure, axes = canvas(max(1.6, 0.9 + 0.28 * len(found)))
+        axes.hlines(y, np.nan_to_num(low, nan=0), np.nan_to_num(high, nan=0), color=SERIES[0], linewidth=2)
+        axes.plot(value, y, "o", color=SERIES[0], markersize=5)
+        axes.set_yticks(y, [short(str(one["class"]), 24) for one in found])
+        axes.set_ylim(len(found) - 0.4, -0.6)
+        axes.set_xlim(0, 1)
+        axes.set_xlabel("Dice")
+        axes.grid(axis="y", visible=False)
+        said = "; ".join(f"{one['class']} {shown(one['dice']['value'])}" for one in found[:12])
+        svg = inline_svg(figure, "dice", f"Dice coefficient of each class: {said}.")
+    return Drawing("dice", svg, "The overlap of each class with its interval over groups.")
+
+
 def _by_step(section: Section) -> Drawing:
     steps = np.asarray(section["steps"])
     lines = [("error", "the forecast", 0, "-"), ("naive", "the floor", 6, "--")]

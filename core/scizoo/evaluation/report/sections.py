@@ -65,6 +65,8 @@ def _curves(content: Content) -> Part | None:
     lead = "How the result grows with the number of labels."
     if (content.get("task") or {}).get("kind") == "forecast":
         lead += " A label is a training window: one history with its future."
+    if (content.get("task") or {}).get("kind") == "segmentation":
+        lead += " A label is a training image with its map."
     return Part("curves", "Learning curves", lead, drawn([made]))
 
 
@@ -108,6 +110,8 @@ def _measured(value: Any) -> Any:
 
 def _errors(content: Content) -> Part | None:
     section = content.get("errors")
+    if section and section.get("kind") == "segmentation":
+        return _classes(section)
     made = mistaken.error_figures(section) if section else []
     if not section or not made:
         return None
@@ -122,6 +126,72 @@ def _errors(content: Content) -> Part | None:
             table = tables.grid(["true", "taken for", "records"], rows, label="Most confused", words=(0, 1))
             body = tag("div", body, tag("div", tag("h3", "Most often confused"), table), class_="beside")
     return Part("errors", title, f"What {judged(section)} gets right and wrong on test.", body)
+
+
+def _classes(section: Content) -> Part:
+    """Lay out the classes of a segmentation: overlap and distances of each."""
+    unit = section.get("unit") or "pixels"
+    header = [
+        "class",
+        "Dice ↑",
+        "IoU ↑",
+        f"HD95 ({unit}) ↓",
+        f"ASSD ({unit}) ↓",
+        "true in",
+        "missed",
+        "false",
+    ]
+    rows = [
+        [
+            one["class"],
+            *(tables.estimated(one[name]) for name in ("dice", "iou", "hd95", "assd")),
+            *(f"{one[name]:,}" for name in ("true", "missed", "false")),
+        ]
+        for one in section.get("by_class") or []
+    ]
+    body = Markup(drawn([mistaken.dice_by_class(section)]) + tables.grid(header, rows, label="Classes"))
+    lead = (
+        f"Each class by itself: {judged(section)}. Means over records; a record that has a class neither in "
+        "truth nor in the prediction does not count for it, and one that has it in only one of them has no "
+        "overlap and the image's diagonal for a distance. HD95 is the 95th percentile of distances between "
+        "the outlines, ASSD their mean. Missed: true, but nothing predicted; false: the other way round."
+    )
+    return Part("errors", "Classes", lead, body)
+
+
+def _operating(content: Content) -> Part | None:
+    section = content.get("operating")
+    if not section or not section.get("points"):
+        return None
+    names = ["AUROC", "threshold", "sensitivity", "specificity", "PPV", "NPV", "F1"]
+    keys = ("sensitivity", "specificity", "ppv", "npv", "f1")
+    rows = [
+        [
+            one["label"],
+            f"{one['positives']:,}",
+            f"{one['negatives']:,}",
+            tables.estimated(one["auroc"]),
+            shown(one["threshold"], 2) if usable(one.get("threshold")) else "–",
+            *(tables.estimated(one[key]) for key in keys),
+        ]
+        for one in section["points"]
+    ]
+    table = tables.grid(["positive", "records with", "without", *names], rows, label="Operating points")
+    rule = section.get("rule") or {}
+    reached = f" of {rule['value']:.0%} or more" if usable(rule.get("value")) else ""
+    words = {
+        "youden": "the largest sum of sensitivity and specificity",
+        "f1": "the largest F1",
+        "sensitivity": f"a sensitivity{reached}",
+        "specificity": f"a specificity{reached}",
+    }.get(str(rule.get("rule")))
+    chosen = (
+        f"Thresholds were chosen on validation for {words}."
+        if section.get("chosen") and words
+        else "Decisions are made at a probability of one half; evaluation.threshold chooses another one."
+    )
+    lead = f"What {judged(section)} tells apart and decides. AUROC has DeLong's interval. {chosen}"
+    return Part("operating", "Operating points", lead, table)
 
 
 def _conformal(content: Content) -> Part | None:
@@ -192,6 +262,7 @@ _ORDER: tuple[Callable[[Content], Part | None], ...] = (
     _comparisons,
     _curves,
     _reliability,
+    _operating,
     _errors,
     _subgroups,
     _leakage,

@@ -27,5 +27,10 @@ EXAMPLES = Examples(
         "lab/ring": [record.input for record in islice(Rings(), 3)],
     },
     model={"lab/waves": ["tokenizer=lab/wave", "backbone=continuous-causal-tiny"]},
-    settings={"lab/pictures": _VIT, "lab/views": _VIT, "lab/patches": _CONVOLUTIONS},
+    settings={
+        "lab/pictures": _VIT,
+        "lab/views": _VIT,
+        "lab/patches": _CONVOLUTIONS,
+        "lab/shapes": _CONVOLUTIONS,
+    },
 )

@@ -87,3 +87,20 @@ class Rings(Made):
         """Draw a ring."""
         beads = tuple(int(bead) for bead in draw.integers(1, 4, int(draw.integers(6, 14))))
         return Ring(beads), float(beads.count(1))
+
+
+class Shapes(Made):
+    """A bright square on a dim ground, and where it is; the last row of pixels does not count."""
+
+    classes = ("ground", "square")
+
+    def make(self, draw: np.random.Generator, label: int) -> tuple[np.ndarray, np.ndarray]:
+        """Draw a picture and its label map."""
+        picture = draw.integers(0, 60, (1, 32, 32))
+        top, left = draw.integers(2, 18, 2)
+        side = 8 + 4 * label
+        picture[:, top : top + side, left : left + side] += 150
+        labels = np.zeros((32, 32), dtype=np.int8)
+        labels[top : top + side, left : left + side] = 1
+        labels[-1] = -1
+        return picture.astype(np.uint8), labels

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from scizoo.data.placement import Placement
 from scizoo.data.ragged import Ragged
 from scizoo.data.tokenizer import Tokenizer
 
@@ -48,6 +49,10 @@ class PictureTokenizer(Tokenizer):
     def encode(self, inputs: Sequence[Any]) -> dict[str, Ragged]:
         """Encode pictures."""
         return {"pixel_values": Ragged.from_rows([picture[None] for picture in inputs])}
+
+    def placement(self, picture: np.ndarray) -> Placement:
+        """All of it."""
+        return Placement.stretched(picture.shape[-2:], (32, 32))
 
     def input_sizes(self) -> dict[str, int]:
         """One channel, 32 pixels."""
