@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from scizoo.testing import BadFile, Examples
-from scizoo_radiology.examples import write_brain, write_ct, write_quality, write_reports
+from scizoo_radiology.examples import write_brain, write_ct, write_masks, write_quality, write_reports
 from scizoo_radiology.images import RadiologyImage
 from scizoo_radiology.reference import REPORTS, pictures
 
@@ -94,6 +94,8 @@ EXAMPLES = Examples(
         "radiology/pneumonia": _medmnist,
         "radiology/brain-tumour": _brain,
         "radiology/organs": _presence,
+        "radiology/organ-segmentation": _presence,
+        "radiology/segmentation": write_masks,
         "radiology/reports": _reports,
         "radiology/report-tiny": write_reports,
         "radiology/mr-quality": write_quality,
@@ -113,6 +115,8 @@ EXAMPLES = Examples(
     settings={
         "radiology/brain-tumour": _TINY,
         "radiology/organs": _TINY,
+        "radiology/organ-segmentation": (*_TINY, "head.width=16"),
+        "radiology/segmentation": (*_TINY, "head.width=16"),
         "radiology/report-tiny": ("tokenizer.min_frequency=1",),
         "radiology/xray-tiny": (*_TINY, "head.crop=1", "head.noise=0.02", "head.temperature=0.5"),
     },

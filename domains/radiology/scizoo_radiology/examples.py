@@ -121,3 +121,44 @@ def write_brain(folder: Path, pictures: Sequence[np.ndarray]) -> list[str]:
     files = np.array([f"{part}/{kind}/{n}.jpg" for n, (part, kind) in enumerate(zip(split, labels))])
     np.savez(folder / "brain.npz", images=images, labels=labels, split=split, files=files)
     return [f"data.path={folder}"]
+
+
+def write_masks(folder: Path, count: int = 40, side: int = 32) -> list[str]:
+    """Write PNG pictures of bright discs with their masks, and the table that lists both."""
+    from PIL import Image
+
+    draw = np.random.default_rng(0)
+    rows, columns = np.indices((side, side))
+    lines = ["image,mask,patient"]
+    for number in range(count):
+        row, column = draw.uniform(side * 0.35, side * 0.65, 2)
+        inside = np.hypot(rows - row, columns - column) < side * 0.22
+        ground = 90 + 25 * draw.normal(size=(4, 4)).repeat(side // 4, 0).repeat(side // 4, 1)
+        shown = np.where(inside, 220, ground) + draw.normal(0, 4, (side, side))
+        Image.fromarray(shown.clip(0, 255).astype(np.uint8)).save(folder / f"{number}.png")
+        Image.fromarray(inside.astype(np.uint8)).save(folder / f"{number}-mask.png")
+        lines.append(f"{number}.png,{number}-mask.png,p{number // 2}")
+    (folder / "masks.csv").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    return [f"data.path={folder / 'masks.csv'}", "data.group=patient", "data.classes={1:disc}"]
+
+
+def write_pairs(folder: Path, count: int = 40, side: int = 32) -> list[str]:
+    """Write PNG pictures with a disc somewhere, and reports that say where and how large."""
+    from PIL import Image
+
+    draw = np.random.default_rng(0)
+    rows, columns = np.indices((side, side))
+    heights, sides, sizes = ("upper", "lower"), ("left", "right"), ("small", "moderate", "large")
+    lines = ["image,report,patient"]
+    for number in range(count):
+        height, wide, size = number % 2, number // 2 % 2, number % 3
+        row, column = side * (0.3 + 0.4 * height), side * (0.3 + 0.4 * wide)
+        inside = np.hypot(rows - row, columns - column) < side * (0.1 + 0.05 * size)
+        ground = 90 + 25 * draw.normal(size=(4, 4)).repeat(side // 4, 0).repeat(side // 4, 1)
+        Image.fromarray(np.where(inside, 230, ground).clip(0, 255).astype(np.uint8)).save(
+            folder / f"{number}.png"
+        )
+        text = f"A {sizes[size]} nodule in the {sides[wide]} {heights[height]} zone; case {number}."
+        lines.append(f"{number}.png,{text},p{number}")
+    (folder / "pairs.csv").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    return [f"data.path={folder / 'pairs.csv'}", "data.group=patient"]

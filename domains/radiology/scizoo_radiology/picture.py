@@ -6,8 +6,6 @@ import textwrap
 from collections.abc import Mapping
 from typing import Any
 
-import numpy as np
-
 from scizoo.data.records import Record
 from scizoo_radiology.images import RadiologyImage, Volume
 from scizoo_radiology.tokenizers.image import scaled, shown_limits
@@ -35,7 +33,7 @@ def draw(axes: Any, record: Record, prediction: Any = None) -> None:
         if _is_map(truth) or _is_map(prediction):
             from scizoo.evaluation.contours import draw_contours
 
-            draw_contours(axes, np.asarray(truth), np.asarray(prediction) if _is_map(prediction) else None)
+            draw_contours(axes, *(one if _is_map(one) else None for one in (truth, prediction)))
     elif isinstance(value, str):
         about = draw_text(axes, value)
     elif isinstance(value, Mapping):

@@ -44,3 +44,13 @@ def test_every_record_is_drawn_with_what_is_known(axes, value, words):
 def test_sides_of_the_patient_are_marked(axes):
     draw(axes, Record("r1", CT.slice(2)))
     assert {text.get_text() for text in axes.texts} == {"R", "A"}
+
+
+def test_a_segmentation_is_drawn_as_contours(axes):
+    slice_ = CT.slice(2)
+    truth, found = np.zeros((2, *slice_.shape), dtype=int)
+    truth[20:50, 20:50], found[25:55, 20:50] = 1, 1
+    draw(axes, Record("r1", slice_, truth), found)
+    assert "true" not in axes.get_title()
+    assert axes.collections or len(axes.lines) > 1
+    axes.figure.canvas.draw()

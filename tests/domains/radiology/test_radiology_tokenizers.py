@@ -113,6 +113,23 @@ def test_what_is_no_picture_is_refused_by_its_place():
         ImageTokenizer().encode([np.eye(3), "no"])
 
 
+@pytest.mark.parametrize("fit", ["pad", "crop", "stretch"])
+@pytest.mark.parametrize("spacing", [None, 1.5])
+def test_a_map_goes_where_its_picture_goes_and_comes_back(fit, spacing):
+    rows, columns = np.indices((50, 70))
+    disc = ((rows - 25) ** 2 + (columns - 35) ** 2 < 150).astype(np.uint8)
+    image = RadiologyImage(disc * 255, spacing=(1.2, 1.0))
+    tokenizer = ImageTokenizer(size=40, fit=fit, spacing=spacing)
+    place = tokenizer.placement(image)
+    shown = _pixels(tokenizer, image)[0, 0] > 0.5
+    placed = place.map_to_plane(disc.astype(np.int16), -1)
+    assert ((placed == 1) == shown)[placed >= 0].mean() > 0.98
+    back = place.labels_of(np.stack([placed != 1, placed == 1]).astype(np.float32))
+    assert (back == disc).mean() > 0.98
+    with pytest.raises(DataError, match="no place in one plane"):
+        tokenizer.placement(np.zeros((3, 4, 5)))
+
+
 REPORTS = ["No pleural effusion. Größe 5 µm; x-XXXX.", "line\nbreak\t[MASK] [PAD]", "\N{SNOWMAN}"]
 
 

@@ -7,12 +7,13 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from scizoo.data.placement import Placement
 from scizoo.data.ragged import Ragged
 from scizoo.errors import ConfigError, DataError, did_you_mean
 from scizoo_radiology import coerce
 from scizoo_radiology.images import PLANES, RadiologyImage, Volume
 from scizoo_radiology.tokenizers.base import ObjectTokenizer, check_choice, check_positive, read_objects
-from scizoo_radiology.tokenizers.fitting import FITS, fitted
+from scizoo_radiology.tokenizers.fitting import FITS, fitted, placed
 from scizoo_radiology.windows import CT_PRESETS, Window, check_window, limits
 
 #: Windows beside those of :mod:`scizoo_radiology.windows`.
@@ -142,6 +143,23 @@ class ImageTokenizer(ObjectTokenizer):
         windows = [list(one) if isinstance(one, tuple) else one for one in self.windows]
         names = ("size", "channels", "fit", "spacing", "mean", "std", "slices", "plane")
         return {"window": windows, **{name: getattr(self, name) for name in names}}
+
+    def placement(self, input: Any) -> Placement:
+        """Say where a picture lies in what the model sees; see :class:`scizoo.data.placement.Placement`.
+
+        Raises
+        ------
+        DataError
+            When it is no picture, or a volume.
+        """
+        (picture,) = read_objects([input], coerce.picture)
+        if isinstance(picture, Volume):
+            raise DataError(
+                "a volume has no place in one plane.",
+                expected="a slice",
+                remedy="read volumes as slices: data.plane=acquired",
+            )
+        return placed(picture.shape, self.size, self.fit, picture.spacing, self.spacing)
 
     def encode(self, inputs: Sequence[Any]) -> dict[str, Ragged]:
         """Encode pictures and volumes.
