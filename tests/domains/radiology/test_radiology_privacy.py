@@ -127,6 +127,7 @@ def test_nothing_planted_is_written_anywhere(planted, tmp_path, monkeypatch, cap
         *(verb, "radiology/classification"),
         *("data.path=../in", "data.labels=../labels.csv", "data.target=finding", "data.keep=[protocol]"),
         *("data.max_rejected=0.1", "evaluation.subgroups=[sex,age_band,scanner,site,protocol]"),
+        *("evaluation.threshold.rule=youden", "evaluation.metrics=[sensitivity_at_specificity@0.9]"),
         *("tokenizer.size=32", "backbone.architecture=test_convnext", "trainer.max_epochs=1"),
         *("baselines.radiomics-boosting=null", "baselines.radiomics-forest=null", "evaluation.resamples=50"),
         *("split.fractions=[0.5,0.25,0.25]", "baselines.pixel-forest.rounds=5", "trainer.accelerator=cpu"),
