@@ -110,7 +110,7 @@ def safe_text(value: Any, names: Names) -> str | None:
 
 @dataclass(frozen=True, repr=False)
 class Pseudonyms:
-    """Names in the place of names: a keyed hash (BLAKE2b) of 48 bits, the same for equal values.
+    """Names in the place of names: a keyed hash (BLAKE2b) of 64 bits, the same for equal values.
 
     Parameters
     ----------
@@ -141,7 +141,7 @@ class Pseudonyms:
         )
 
     def name(self, kind: str, value: str) -> str:
-        """Return the pseudonym of a value, such as ``"patient-3f09a1c2b4d5"``.
+        """Return the pseudonym of a value, such as ``"patient-3f09a1c2b4d57e60"``.
 
         Parameters
         ----------
@@ -151,7 +151,7 @@ class Pseudonyms:
         """
         if self.keep:
             return value
-        digest = hashlib.blake2b(f"{kind}|{value.strip()}".encode(), key=self.salt, digest_size=6)
+        digest = hashlib.blake2b(f"{kind}|{value.strip()}".encode(), key=self.salt, digest_size=8)
         return f"{kind}-{digest.hexdigest()}"
 
 
