@@ -20,9 +20,12 @@ from scizoo.errors import DataError, ScizooError, did_you_mean
 from scizoo.models.forecast_heads import PatchQuantileHead, RollOutHead
 from scizoo.models.objectives import CausalLM, LanguageObjective, Objective
 from scizoo.models.pooling import build_pool
+from scizoo.models.retrieval import DocumentSide, RetrievalHead, Side
 from scizoo.models.roll_out import sample_paths
 from scizoo.predictions import Prediction, class_names, to_frame
+from scizoo.search import SearchResult, nearest
 from scizoo.training.joint import JointModel, batch_to
+from scizoo.training.pairs import embed_side
 from scizoo.training.predict import aggregate, embed_windows, join_positions, mean_pool, predict_windows
 from scizoo.training.segment import segment_windows
 
@@ -94,21 +97,32 @@ class Model:
 
     @property
     def kind(self) -> str:
-        """classification, multilabel, regression, forecast, segmentation, tokens, language or embedding."""
+        """The head's kind: classification, forecast, segmentation, retrieval, language, ...; or embedding."""
         return self.checkpoint.kind
 
     @property
     def dimension(self) -> int:
-        """Length of an embedding."""
-        return self.checkpoint.backbone.hidden_size
+        """Length of an embedding; of a model for retrieval the width of the common space."""
+        head = self.checkpoint.head
+        return head.outputs if isinstance(head, RetrievalHead) else self.checkpoint.backbone.hidden_size
 
     @property
     def classes(self) -> list[str]:
         """The classes or labels in the order of the probabilities, or the names of the quantities."""
         return class_names(self.checkpoint.target)
 
-    def embed(self, inputs: Iterable[Any], batch_size: int = 64, pool: str = "mean") -> np.ndarray:
+    def embed(
+        self,
+        inputs: Iterable[Any],
+        batch_size: int = 64,
+        pool: str | None = None,
+        *,
+        side: Side | None = None,
+    ) -> np.ndarray:
         """Compute one vector an input.
+
+        A model for retrieval gives places in the common space of queries and documents, of length 1, unless a
+        pooling is named; their products are the similarities by which :meth:`search` ranks.
 
         Parameters
         ----------
@@ -117,8 +131,10 @@ class Model:
         batch_size : int
             Windows a forward pass.
         pool : {"mean", "cls", "last", "max"}
-            How the states of a window's positions become one vector. Windows and views of an input
-            are averaged.
+            How the states of a window's positions become one vector; the mean by default. Windows and views
+            of an input are averaged.
+        side : {"query", "document"}, optional
+            Of a model for retrieval: what the inputs are; queries by default.
 
         Returns
         -------
@@ -128,20 +144,82 @@ class Model:
         ------
         DataError
             When an input cannot be encoded, naming it.
+        ScizooError
+            When a side is asked of a model that has none.
         """
-        if pool not in POOLS:
+        if pool is not None and pool not in POOLS:
             raise ScizooError(f"pool='{pool}' is unknown: {did_you_mean(pool, POOLS)}")
-        records = _records(inputs)
+        second = self._side(side)
+        backbone = self.checkpoint.backbone if second is None else second.backbone
+        records, head = _records(inputs), self.checkpoint.head
+        common = isinstance(head, RetrievalHead) and pool is None
         if not records:
-            return np.empty((0, self.dimension), dtype=np.float32)
-        encoded = self._encode(records)
+            width = self.dimension if common else backbone.hidden_size
+            return np.empty((0, width), dtype=np.float32)
+        encoded = self._encode(records, second)
+        if common and isinstance(head, RetrievalHead):
+            return embed_side(
+                backbone, head, encoded, side or "query", batch_size=batch_size, device=self.device
+            )
         windows = embed_windows(
-            self.checkpoint,
+            JointModel(backbone, torch.nn.Identity()),
             _batches(encoded, batch_size),
-            pool=build_pool(pool, self.dimension),
+            pool=build_pool(pool or "mean", backbone.hidden_size),
             device=self.device,
         )
         return aggregate(windows, encoded.record_index)["embedding"].astype(np.float32)
+
+    def _side(self, side: Side | None) -> DocumentSide | None:
+        """Give what encodes documents where these are asked for; None for queries and other models."""
+        second = self.checkpoint.document
+        if side is None or (side == "query" and second is not None):
+            return None
+        if second is None:
+            raise ScizooError(
+                f"{self.name} has no sides: its kind is {self.kind}.",
+                expected="a model of kind retrieval",
+                remedy="leave side out.",
+            )
+        if side != "document":
+            raise ScizooError(f"side='{side}' is unknown: {did_you_mean(side, ('query', 'document'))}")
+        return second
+
+    def search(
+        self, queries: Iterable[Any], documents: Iterable[Any], k: int = 10, batch_size: int = 64
+    ) -> SearchResult:
+        """Find the best documents of a pool for each query.
+
+        Parameters
+        ----------
+        queries, documents : iterable
+            Raw objects of the field or Records, whose ``input`` is taken on both sides. For the other
+            direction, search among the queries yourself: ``embed(..., side="query")`` and
+            ``embed(..., side="document")`` give vectors whose products are the scores.
+        k : int
+            How many documents a query; of a smaller pool all.
+        batch_size : int
+            Windows a forward pass.
+
+        Returns
+        -------
+        SearchResult
+            With ``documents`` (their ids, or their places in the list), ``positions`` and ``scores``.
+
+        Raises
+        ------
+        ScizooError
+            When the model is not one for retrieval.
+        """
+        if not isinstance(self.checkpoint.head, RetrievalHead):
+            raise ScizooError(
+                f"{self.name} cannot search: its kind is {self.kind}.",
+                expected="a model of kind retrieval",
+                remedy="fine-tune it on pairs, or compare vectors of embed() yourself.",
+            )
+        asked, pool = _records(queries), _records(documents)
+        mine = self.embed(asked, batch_size, side="query")
+        theirs = self.embed(pool, batch_size, side="document")
+        return nearest(mine, theirs, [one.id for one in asked], [one.id for one in pool], k)
 
     def predict(
         self,
@@ -189,6 +267,11 @@ class Model:
             When an input cannot be encoded, naming it.
         """
         head = self.checkpoint.head
+        if isinstance(head, RetrievalHead):
+            raise ScizooError(
+                f"{self.name} predicts no label: it finds documents for queries.",
+                remedy="use search(queries, documents, k), or embed(inputs, side=...).",
+            )
         if self.kind == "forecast" and head is not None:
             return self._forecast(_records(inputs), batch_size, coverage, horizon, levels)
         if horizon is not None or levels is not None:
@@ -667,8 +750,10 @@ class Model:
             )
         return head
 
-    def _encode(self, records: Sequence[Record]) -> EncodedDataset:
+    def _encode(self, records: Sequence[Record], document: DocumentSide | None = None) -> EncodedDataset:
         part = self.checkpoint
+        if document is not None:
+            return encode_records(records, document.tokenizer, context=document.context, unique_ids=False)
         return encode_records(
             records, part.tokenizer, context=part.context, views=part.views, unique_ids=False
         )

@@ -36,6 +36,8 @@ class Domain:
         Dotted path of ``inputs() -> list``: a few made-up inputs (``Record.input``) whose outputs a
         checkpoint stores for ``scizoo verify``. Without it a few records of the data stand in, and travel
         with the checkpoint.
+    reference_pairs : str, optional
+        Likewise for tasks of retrieval: ``pairs() -> list`` of tuples, a query and a document.
     disclaimer : str, optional
         A sentence that every report and card of this domain must carry.
     """
@@ -49,4 +51,5 @@ class Domain:
     picture: str | None = None
     inspect: str | None = None
     reference: str | None = None
+    reference_pairs: str | None = None
     disclaimer: str | None = None

@@ -288,6 +288,8 @@ def test_portable_leaves_the_machine_out() -> None:
         "rate": 0.1,
         "name": "genomics/dna-tiny",
         "none": None,
+        "title": "a set, train (/home/my own/data/set)",
+        "words": "either (and/or both) or (~/notes/a.txt)",
     }
     assert portable(config) == {
         "data": {"path": "a.fa", "url": "https://host/x", "columns": ["a", "c"]},
@@ -298,6 +300,8 @@ def test_portable_leaves_the_machine_out() -> None:
         "rate": 0.1,
         "name": "genomics/dna-tiny",
         "none": None,
+        "title": "a set, train (set)",
+        "words": "either (and/or both) or (a.txt)",
     }
 
 

@@ -76,8 +76,9 @@ def test_a_clean_split_passes():
     similarity = MinHashTextSimilarity()
     corpus = similarity.sketch(clean(seed=1))
     result = examine(clean(), similarity, corpora=corpus)
-    assert [one.kind for one in result.findings] == list(KINDS)
-    assert [one.count for one in result.findings] == [0] * len(KINDS)
+    kinds = [kind for kind in KINDS if not kind.endswith("_documents")]  # those are of retrieval alone
+    assert [one.kind for one in result.findings] == kinds
+    assert [one.count for one in result.findings] == [0] * len(kinds)
     assert result.failed() == []
     result.check()
     assert result.to_dict()["passed"] is True

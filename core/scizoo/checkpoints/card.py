@@ -191,6 +191,7 @@ _PIPELINES = {
     "forecast": "time-series-forecasting",
     "segmentation": "image-segmentation",
     "embedding": "feature-extraction",
+    "retrieval": "feature-extraction",
 }
 
 
@@ -330,6 +331,7 @@ def _how_to_load(card: Card, facts: CardFacts) -> str:
         "reconstruction": "model.embed(inputs)",
         "forecast": "model.predict_df(inputs, horizon=24)\nmodel.embed(inputs)",
         "contrastive": "model.embed(inputs)",
+        "retrieval": 'model.search(queries, documents, k=10)\nmodel.embed(documents, side="document")',
     }.get(facts.kind, "model.predict(inputs)\nmodel.embed(inputs)")
     use = f"{card.use_command}\n" if card.use_command else ""
     without = {

@@ -16,9 +16,15 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
 from scizoo import plugins
-from scizoo.checkpoints.adapters import has_adapters, load_adapters, save_adapters
+from scizoo.checkpoints.adapters import load_adapters
 from scizoo.checkpoints.card import Card, CardFacts, Figure, build_card
 from scizoo.checkpoints.components import component_class, load_views
+from scizoo.checkpoints.document_side import (
+    document_classes,
+    read_document_side,
+    write_backbone,
+    write_document_side,
+)
 from scizoo.checkpoints.manifest import FILE_NAME, Manifest, portable
 from scizoo.checkpoints.reference import TOLERANCE, VerifyReport, check_reference, write_reference
 from scizoo.checkpoints.safety import check_folder, read_sums, write_sums
@@ -33,6 +39,7 @@ from scizoo.files import atomic_dir, write_json, write_text
 from scizoo.models.backbones import Backbone, cast_state, read_config
 from scizoo.models.heads import Head
 from scizoo.models.initialise import load_into
+from scizoo.models.retrieval import DocumentSide, DualEncoder
 
 HEAD = "head.safetensors"
 # The key of config.json by which a library knows a model as its own.
@@ -64,6 +71,8 @@ class Checkpoint:
     uncertainty : UncertaintyState or None
         What calibrated probabilities, sets or intervals and the out-of-distribution score need; None
         where it was written without.
+    document : DocumentSide or None
+        What encodes documents, of a checkpoint for retrieval; the others then are for queries.
     """
 
     path: Path
@@ -75,6 +84,12 @@ class Checkpoint:
     target: TargetEncoder | None = None
     views: Views | None = None
     uncertainty: UncertaintyState | None = None
+    document: DocumentSide | None = None
+
+    @property
+    def joint(self) -> Backbone:
+        """The backbone; of a checkpoint for retrieval both sides together."""
+        return self.backbone if self.document is None else DualEncoder(self.backbone, self.document.backbone)
 
     @property
     def kind(self) -> str:
@@ -83,7 +98,7 @@ class Checkpoint:
 
     def to(self, device: str | torch.device) -> Checkpoint:
         """Move backbone and head to a device, in place."""
-        self.backbone.to(device)
+        self.joint.to(device)
         if self.head is not None:
             self.head.to(device)
         return self
@@ -109,6 +124,7 @@ def save_checkpoint(
     seeds: Sequence[int] = (),
     dtype: torch.dtype | str | None = None,
     overwrite: bool = False,
+    document: DocumentSide | None = None,
 ) -> Path:
     """Write a checkpoint: whole and checked, or not at all.
 
@@ -126,7 +142,8 @@ def save_checkpoint(
     domain : str
         The domain the model belongs to.
     reference_inputs : sequence
-        A few raw inputs (``Record.input``) whose outputs are stored for ``scizoo verify``.
+        A few raw inputs (``Record.input``) whose outputs are stored for ``scizoo verify``; for retrieval
+        pairs of a query and a document.
     augment : mapping or object, optional
         Config (``_target_`` and settings) or instance of what gives the views of an input; they are
         averaged in prediction unless its ``predict`` is false.
@@ -146,6 +163,8 @@ def save_checkpoint(
         How weights are stored, e.g. ``"bfloat16"``; they are float32 again when loaded.
     overwrite : bool
         Whether an existing folder may be replaced.
+    document : DocumentSide, optional
+        For retrieval: what encodes documents; backbone, tokenizer and context are for queries.
 
     Returns
     -------
@@ -164,13 +183,13 @@ def save_checkpoint(
             remedy="choose another folder, or allow it (overwrite=True).",
         )
     with atomic_dir(path) as folder:
-        adapted = has_adapters(backbone)
-        backbone.save(folder, dtype=dtype, adapters="leave_out" if adapted else "refuse")
-        if adapted:
-            save_adapters(backbone, folder)
+        adapter = write_backbone(backbone, folder, dtype)
         if head is not None:
             save_file(cast_state(head.state_dict(), dtype), folder / HEAD, metadata={"format": "pt"})
         save_tokenizer(tokenizer, folder)
+        second = (
+            None if document is None else write_document_side(folder, document, backbone, tokenizer, dtype)
+        )
         if uncertainty is not None:
             write_uncertainty(folder, uncertainty)
         manifest = Manifest(
@@ -185,7 +204,8 @@ def save_checkpoint(
             tokenizer=tokenizer_entry(tokenizer),
             target=None if target is None else {"_target_": _dotted(target), "state": target.state()},
             augment=_augment_component(augment),
-            adapter={"files": "peft"} if adapted else None,
+            adapter=adapter,
+            document=second,
             uncertainty=None if uncertainty is None else dict(uncertainty.settings),
             sketch=None if sketch is None else write_sketch(folder, sketch),
             config=_plain_config(config),
@@ -194,10 +214,12 @@ def save_checkpoint(
             seeds=[int(seed) for seed in seeds],
             created=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         )
-        write_reference(folder, open_folder(folder, manifest), reference_inputs)
+        opened = open_folder(folder, manifest)
+        write_reference(folder, opened, reference_inputs)
         write_json(folder / "metrics.json", {"figures": [figure.to_dict() for figure in figures]})
         write_text(
-            folder / "README.md", build_card(card, figures, _facts(folder, manifest, backbone, head, dtype))
+            folder / "README.md",
+            build_card(card, figures, _facts(folder, manifest, opened.joint, head, dtype)),
         )
         manifest.files = {
             item.relative_to(folder).as_posix(): item.stat().st_size
@@ -283,13 +305,16 @@ def open_folder(folder: Path, manifest: Manifest) -> Checkpoint:
         component_class(manifest.target, TargetEncoder, "target", folder) if manifest.target else None
     )
     views = load_views(manifest.augment, folder)
+    second = document_classes(manifest.document, folder)
     try:
         context = Context(**manifest.context)
         tokenizer = tokenizer_class.from_settings((manifest.tokenizer or {}).get("settings", {}), folder)
         backbone = backbone_class.load(folder)
         if manifest.adapter is not None:
             load_adapters(backbone, folder)
-        head = target = None
+        head = target = document = None
+        if manifest.document is not None:
+            document = read_document_side(folder, manifest.document, second, backbone, tokenizer)
         if head_class is not None and manifest.head is not None:
             head = _load_head(head_class, manifest.head, folder, backbone)
         if target_class is not None and manifest.target is not None:
@@ -304,7 +329,9 @@ def open_folder(folder: Path, manifest: Manifest) -> Checkpoint:
     backbone.eval().requires_grad_(False)
     if head is not None:
         head.eval().requires_grad_(False)
-    return Checkpoint(folder, manifest, backbone, tokenizer, context, head, target, views, uncertainty)
+    return Checkpoint(
+        folder, manifest, backbone, tokenizer, context, head, target, views, uncertainty, document
+    )
 
 
 def _head_component(head: Head) -> dict[str, Any]:

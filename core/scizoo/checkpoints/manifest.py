@@ -19,6 +19,7 @@ _MACHINE_KEYS = frozenset({"run_dir", "cache", "cache_dir", "output_dir", "hydra
 _ABSOLUTE = re.compile(r"^(?:file://|/|~|[A-Za-z]:[\\/]|\\\\)")
 # A path inside a command: at its start, or after a space, quote, "=", "[" or ",".
 _PATH_IN_TEXT = re.compile(r"(?:(?<=[=\s'\"\[,])|^)(?:file://)?[/~](?:[^\s'\",\]]*/)?(?=[^\s/])")
+_PATH_IN_BRACKETS = re.compile(r"\((?:/|~/|[A-Za-z]:[\\/])(?:[^()]*[\\/])?(?=[^\s/()\\])")
 _USERINFO = re.compile(r"(?<=://)[^/@\s]+@")
 
 
@@ -35,8 +36,8 @@ class Manifest:
     domain : str
         The domain it belongs to.
     kind : str
-        The head's kind: classification, multilabel, regression, forecast, segmentation, tokens, language, or
-        ``embedding`` when there is no head.
+        The head's kind: classification, multilabel, regression, forecast, segmentation, retrieval, tokens,
+        language, or ``embedding`` when there is no head.
     summary : str
         One line for ``scizoo list``.
     licence : str
@@ -58,6 +59,9 @@ class Manifest:
     uncertainty : dict or None
         How ``uncertainty.safetensors`` is to be read: methods, default coverage and counts. Left out of
         the file where it is None.
+    document : dict or None
+        What encodes documents, of a checkpoint for retrieval: ``context``, and ``backbone``, ``tokenizer``
+        and ``adapter`` of the folder ``document`` where they are not those of the queries. Left out likewise.
     sketch : dict or None
         Which similarity made ``sketch.safetensors``, and of how many training records. Left out likewise.
     files : dict of str to int
@@ -82,6 +86,7 @@ class Manifest:
     adapter: dict[str, Any] | None = None
     uncertainty: dict[str, Any] | None = None
     sketch: dict[str, Any] | None = None
+    document: dict[str, Any] | None = None
     config: dict[str, Any] = field(default_factory=dict)
     versions: dict[str, str] = field(default_factory=dict)
     data: dict[str, Any] = field(default_factory=dict)
@@ -93,7 +98,11 @@ class Manifest:
     def to_dict(self) -> dict[str, Any]:
         """Return the manifest as plain data, the format version first."""
         plain = asdict(self)
-        for name in ("uncertainty", "sketch"):  # so the file stays readable by whoever does not know them
+        for name in (
+            "uncertainty",
+            "sketch",
+            "document",
+        ):  # so the file stays readable by whoever does not know them
             if plain[name] is None:
                 del plain[name]
         return {"format_version": plain.pop("format_version"), **plain}
@@ -192,7 +201,8 @@ def portable(value: Any) -> Any:
     if isinstance(value, str):
         if _ABSOLUTE.match(value):
             return re.split(r"[\\/]", value.rstrip("\\/"))[-1]
-        return _USERINFO.sub("", value)
+        # A data set's name may say in brackets where it was read from.
+        return _USERINFO.sub("", _PATH_IN_BRACKETS.sub("(", value))
     return value
 
 

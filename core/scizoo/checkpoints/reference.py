@@ -19,6 +19,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from scizoo.data.batching import PadCollator
+from scizoo.data.documents import prefixed
 from scizoo.data.encoding import Context, encode_records
 from scizoo.data.records import Record
 from scizoo.data.tokenizer import Tokenizer
@@ -97,7 +98,8 @@ def write_reference(folder: Path, checkpoint: Checkpoint, inputs: Sequence[Any])
     checkpoint : Checkpoint
         As read back from disk, so that rounding of stored weights is part of the reference.
     inputs : sequence
-        A few raw inputs; of each the first window is used. Those that JSON can hold are stored as they
+        A few raw inputs, or for retrieval pairs of a query and a document; of each the first window is used.
+        Those that JSON can hold are stored as they
         are, so that a tokenizer that changed is noticed too.
 
     Raises
@@ -109,8 +111,8 @@ def write_reference(folder: Path, checkpoint: Checkpoint, inputs: Sequence[Any])
         raise CheckpointError(
             "A checkpoint needs reference inputs.", expected="a few inputs of the kind it was trained on"
         )
-    batch = encode_inputs(checkpoint.tokenizer, checkpoint.context, inputs)
-    outputs = compute(checkpoint.backbone, checkpoint.head, batch)
+    batch = encode_for(checkpoint, inputs)
+    outputs = compute(checkpoint.joint, checkpoint.head, batch)
     for name, tensor in outputs.items():
         if not torch.isfinite(tensor).all():
             raise CheckpointError(
@@ -155,7 +157,7 @@ def check_reference(checkpoint: Checkpoint) -> dict[str, float]:
     expected = {name[7:]: tensor for name, tensor in tensors.items() if name.startswith("output.")}
     if "inputs" in metadata:
         _check_encoding(checkpoint, json.loads(metadata["inputs"]), batch)
-    found = compute(checkpoint.backbone, checkpoint.head, batch)
+    found = compute(checkpoint.joint, checkpoint.head, batch)
     if {name: tensor.shape for name, tensor in found.items()} != {
         name: tensor.shape for name, tensor in expected.items()
     }:
@@ -165,6 +167,16 @@ def check_reference(checkpoint: Checkpoint) -> dict[str, float]:
             remedy="use the versions in scizoo.json, or report this as a bug.",
         )
     return {name: _difference(found[name], expected[name]) for name in sorted(expected)}
+
+
+def encode_for(checkpoint: Checkpoint, inputs: Sequence[Any]) -> dict[str, Tensor]:
+    """Encode inputs as a checkpoint reads them; where it reads pairs, both sides."""
+    second = checkpoint.document
+    if second is None:
+        return encode_inputs(checkpoint.tokenizer, checkpoint.context, inputs)
+    queries, documents = ([pair[side] for pair in inputs] for side in (0, 1))
+    asked = encode_inputs(checkpoint.tokenizer, checkpoint.context, queries)
+    return asked | prefixed(encode_inputs(second.tokenizer, second.context, documents))
 
 
 def encode_inputs(tokenizer: Tokenizer, context: Context, inputs: Sequence[Any]) -> dict[str, Tensor]:
@@ -186,6 +198,9 @@ def compute(backbone: Backbone, head: Head | None, batch: Mapping[str, Tensor]) 
     backbone.eval()
     hidden = backbone(batch)
     outputs = {"embedding": MeanPool()(hidden)}
+    document = getattr(hidden, "document", None)
+    if document is not None:
+        outputs["document_embedding"] = MeanPool()(document)
     if head is not None:
         head.eval()
         given = head(hidden, batch)
@@ -232,7 +247,7 @@ def _as_json(inputs: Sequence[Any]) -> str | None:
 
 
 def _check_encoding(checkpoint: Checkpoint, inputs: Sequence[Any], batch: Mapping[str, Tensor]) -> None:
-    now = encode_inputs(checkpoint.tokenizer, checkpoint.context, inputs)
+    now = encode_for(checkpoint, inputs)
     for name, tensor in batch.items():
         if name not in now or now[name].shape != tensor.shape or not torch.equal(now[name], tensor):
             raise CheckpointError(

@@ -253,7 +253,7 @@ def _mismatch(folder: Path, name: str) -> CheckpointError:
 
 
 def _refuse_remote_code(folder: Path) -> None:
-    for path in sorted(folder.glob("*.json")):
+    for path in sorted(folder.rglob("*.json")):
         try:
             content = json.loads(path.read_text(encoding="utf-8"))
         except ValueError as error:

@@ -81,6 +81,7 @@ class WindowItems(MapDataset):
             return item
         target = self.targets[record]
         if isinstance(self.targets, Ragged):
+            _, start, length = self.encoded.window(number)
             before = int(self.encoded.context.add_cls)
             labels = np.full(length + self.encoded.context.specials, IGNORED, dtype=np.int64)
             piece = target[start : start + length]
@@ -255,10 +256,15 @@ class DataModule(pl.LightningDataModule):
     def loader(self, sampler: WindowSampler, *, packed: bool = False) -> ResumableLoader:
         """Return a loader of the sampler's batches."""
         pads = self.items.pad_values
+        own = getattr(self.encoded, "collator", None)  # pairs are padded side by side
+        if own is not None:
+            collate = own(self.pad_to_multiple)
+        else:
+            collate = PackCollator(pads) if packed else PadCollator(pads, multiple=self.pad_to_multiple)
         return ResumableLoader(
             self.items,
             batch_sampler=sampler,
-            collate_fn=PackCollator(pads) if packed else PadCollator(pads, multiple=self.pad_to_multiple),
+            collate_fn=collate,
             num_workers=self.workers,
             pin_memory=self.pin_memory,
             # Otherwise each iterator draws its base seed from torch's global state, and a resumed run,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -144,6 +144,29 @@ class Dataset(ABC):
     @abstractmethod
     def records(self) -> Iterator[Record]:
         """Yield the records; bad ones are told to ``self.rejections``."""
+
+    def documents(self) -> Iterator[Record]:
+        """Yield the documents of a dataset of pairs, each as the ``input`` of a record: a pool to search.
+
+        By default they are the targets of the records. A dataset that can read documents without queries
+        says so here.
+
+        Raises
+        ------
+        DataError
+            When there is none.
+        """
+        found = False
+        for record in self:
+            if record.target is not None:
+                found = True
+                yield replace(record, input=record.target, target=None)
+        if not found:
+            raise DataError(
+                f"{self.name} holds no document.",
+                expected="a document in one record or more",
+                remedy="name its column: data.target=COLUMN.",
+            )
 
     @abstractmethod
     def fingerprint(self) -> str:

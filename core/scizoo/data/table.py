@@ -287,12 +287,52 @@ class TableRecords(Dataset):
         """
         return value
 
-    def rows(self) -> Iterator[TableRow]:
-        """Yield the rows by the user's columns; rows without an input are rejected."""
+    def parse_target(self, value: Any, row: TableRow) -> Any:
+        """Turn the target of a row into the field's object, such as the document of a task of retrieval.
+
+        Raises
+        ------
+        ValueError
+            When it cannot be read; the row is rejected with this reason.
+        """
+        return value
+
+    def documents(self) -> Iterator[Record]:
+        """Yield the documents of the column `target`; a table of documents needs no column `input`.
+
+        Raises
+        ------
+        DataError
+            When no column, or more than one, is named for them, or too many rows have none.
+        """
+        if not isinstance(self.target, str):
+            raise DataError(
+                f"{self.name}: data.target={self.target} names no column of documents.",
+                expected="data.target=COLUMN",
+            )
+        self.rejections = RejectionLog(self.max_rejected)
+        for row in self.rows(documents=True):
+            try:
+                value = self.parse_target(row.target, row)
+            except ValueError as error:
+                self.rejections.reject(row.source, row.id, str(error))
+                continue
+            self.rejections.accept()
+            yield Record(row.id, value, None, row.group, row.meta, row.source)
+        self.rejections.check(self.name)
+
+    def rows(self, documents: bool = False) -> Iterator[TableRow]:
+        """Yield the rows by the user's columns; rows without an input are rejected.
+
+        With ``documents`` the targets alone are read: rows without one are rejected, and nothing else need
+        be there.
+        """
         targets = [self.target] if isinstance(self.target, str) else self.target or []
-        named: list[tuple[str, str | None]] = [("data.input", self.input)]
+        named: list[tuple[str, str | None]] = [] if documents else [("data.input", self.input)]
         named += [("data.target", name) for name in targets]
-        named += [("data.group", self.group), ("data.split", self.split), ("data.id", self.id)]
+        if not documents:
+            named += [("data.group", self.group), ("data.split", self.split)]
+        named += [("data.id", self.id)]
         used = {column for _, column in named if column}
         for file in self.files:
             reader = TableReader(file)
@@ -302,20 +342,21 @@ class TableRecords(Dataset):
             for number, cells in reader.rows(None, self.rejections):
                 source = f"{file.name}, row {number}"
                 id = cells[self.id] if self.id else f"{file.name}:{number}"
-                if cells[self.input] is None:
-                    self.rejections.reject(source, str(id), f"column '{self.input}' is empty")
+                needed = str(self.target) if documents else self.input
+                if cells[needed] is None:
+                    self.rejections.reject(source, str(id), f"column '{needed}' is empty")
                     continue
                 if id is None:
                     self.rejections.reject(source, "", f"column '{self.id}' is empty")
                     continue
                 yield TableRow(
                     id=str(id),
-                    input=cells[self.input],
+                    input=None if documents else cells[self.input],
                     target=cells[self.target]
                     if isinstance(self.target, str)
                     else {name: cells[name] for name in targets} or None,
-                    group=_text(cells[self.group]) if self.group else None,
-                    split=_text(cells[self.split]) if self.split else None,
+                    group=_text(cells[self.group]) if self.group and not documents else None,
+                    split=_text(cells[self.split]) if self.split and not documents else None,
                     meta={name: value for name, value in cells.items() if name not in used},
                     source=source,
                 )
@@ -325,11 +366,12 @@ class TableRecords(Dataset):
         for row in self.rows():
             try:
                 value = self.parse(row.input, row)
+                target = row.target if row.target is None else self.parse_target(row.target, row)
             except ValueError as error:
                 self.rejections.reject(row.source, row.id, str(error))
                 continue
             meta = {**row.meta, "split": row.split} if self.split else row.meta
-            yield Record(row.id, value, row.target, row.group, meta, row.source)
+            yield Record(row.id, value, target, row.group, meta, row.source)
 
 
 def _text(value: Any) -> str | None:

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from scizoo.config import instantiate
+from scizoo.data.documents import DocumentTarget
 from scizoo.data.maps import LabelMaps, MapTarget
 from scizoo.data.ragged import Ragged
 from scizoo.data.records import Dataset, Record, check_unique_ids, write_rejected
@@ -32,7 +33,15 @@ log = logging.getLogger(__name__)
 
 TARGETS: dict[str, type[TargetEncoder]] = {
     encoder.kind: encoder
-    for encoder in (ClassTarget, MultiLabelTarget, RealTarget, TokenTarget, FutureTarget, MapTarget)
+    for encoder in (
+        ClassTarget,
+        MultiLabelTarget,
+        RealTarget,
+        TokenTarget,
+        FutureTarget,
+        MapTarget,
+        DocumentTarget,
+    )
 }
 #: What the config may say of how the targets of a kind are read.
 _OPTIONS = {
@@ -149,8 +158,9 @@ def read_task(cfg: Mapping[str, Any], run_dir: Path | None = None) -> TaskData:
         encoder.fit([record.target for record in train], record_names(train))
     labels, names = [record.target for record in records], record_names(records)
     targets = encoder.encode(labels, names)
-    uncertain = isinstance(encoder, MultiLabelTarget) and encoder.uncertain is not None
-    truth = encoder.truth(labels, names) if uncertain else None
+    truth = None
+    if isinstance(encoder, MultiLabelTarget) and encoder.uncertain is not None:
+        truth = encoder.truth(labels, names)
     for part in PARTS:
         if not len(getattr(split, part)):
             raise DataError(
@@ -200,11 +210,23 @@ def read_records(dataset: Dataset, run_dir: Path | None = None) -> list[Record]:
     try:
         return list(dataset)
     finally:
-        if run_dir is not None and dataset.rejections.rejected:
-            path = run_dir / "rejected.csv"
-            write_rejected(path, dataset.rejections)
-            count = len(dataset.rejections.rejected)
-            log.warning("%d record%s rejected; see %s", count, " was" if count == 1 else "s were", path)
+        _tell_rejected(dataset, run_dir)
+
+
+def _tell_rejected(dataset: Dataset, run_dir: Path | None) -> None:
+    if run_dir is not None and dataset.rejections.rejected:
+        path = run_dir / "rejected.csv"
+        write_rejected(path, dataset.rejections)
+        count = len(dataset.rejections.rejected)
+        log.warning("%d record%s rejected; see %s", count, " was" if count == 1 else "s were", path)
+
+
+def read_documents(dataset: Dataset, run_dir: Path | None = None) -> list[Record]:
+    """Read the documents of a dataset of pairs alone; each is the ``input`` of its record."""
+    try:
+        return list(dataset.documents())
+    finally:
+        _tell_rejected(dataset, run_dir)
 
 
 def make_target(

@@ -18,6 +18,7 @@ from scizoo.evaluation.floor import FloorForecast
 from scizoo.evaluation.map_statistics import map_outputs
 from scizoo.evaluation.metrics import STAND_IN, Metric, get_metric, score
 from scizoo.evaluation.outputs import Outputs, meta_columns
+from scizoo.evaluation.ranks import PoolSettings, ranker_outputs
 
 
 class Baseline(BaseEstimator, ABC):
@@ -29,8 +30,9 @@ class Baseline(BaseEstimator, ABC):
     (regression; a method ``predict_variance`` may stand beside it), or ``predict_quantiles(records,
     levels)`` (forecast: (N, H, Q), in the series' own units, for the H steps that ``fit`` saw targets of).
     Of label maps it implements ``predict_maps(records, shapes)``, which gives maps (H, W) of class numbers
-    one by one; ``fit`` is given them as a sequence, -100 where a pixel does not count. The floor of a
-    forecast also implements ``error_scale(records)``; see :mod:`scizoo.evaluation.floor`.
+    one by one; ``fit`` is given them as a sequence, -100 where a pixel does not count. Retrieval has
+    a base of its own, :class:`~scizoo.evaluation.rankers.RankBaseline`. The floor of a forecast also
+    implements ``error_scale(records)``; see :mod:`scizoo.evaluation.floor`.
 
     Attributes
     ----------
@@ -134,6 +136,7 @@ def baseline_outputs(
     kind: str,
     classes: Sequence[str] = (),
     levels: Sequence[float] = (),
+    pool: PoolSettings | None = None,
 ) -> Outputs:
     """Let a fitted baseline predict, in the form in which everything is judged.
 
@@ -152,6 +155,8 @@ def baseline_outputs(
         Names of all classes, labels or targets.
     levels : sequence of float
         Of the quantiles of a forecast.
+    pool : PoolSettings, optional
+        Of the candidates of retrieval.
 
     Returns
     -------
@@ -162,6 +167,13 @@ def baseline_outputs(
     TrainingError
         When the baseline gives an array of the wrong shape, naming it.
     """
+    if kind == "retrieval":
+        if not callable(getattr(baseline, "scores", None)):
+            raise ConfigError(
+                f"the baseline {type(baseline).__name__} ranks no documents.",
+                expected="a subclass of scizoo.evaluation.rankers.RankBaseline",
+            )
+        return ranker_outputs(baseline, records, targets, groups, pool or PoolSettings())
     fields: dict[str, Any] = {}
     shape: tuple[int, ...]
     if kind == "segmentation":
@@ -188,7 +200,8 @@ def baseline_outputs(
         shape, axes = (*np.asarray(targets).shape, len(levels)), "(records, steps ahead, levels)"
     else:
         raise ConfigError(
-            f"baselines are for classes, labels, quantities, forecasts and label maps, not for {kind}."
+            "baselines are for classes, labels, quantities, forecasts, label maps and retrieval, "
+            f"not for {kind}."
         )
     for name, value in fields.items():
         if value.shape != shape:
@@ -291,6 +304,7 @@ def tune(
     kind: str,
     classes: Sequence[str] = (),
     levels: Sequence[float] = (),
+    pool: PoolSettings | None = None,
     metric: str | Metric,
     n_trials: int = 20,
     seed: int = 0,
@@ -306,7 +320,7 @@ def tune(
     baseline : Baseline
         A prototype; it is cloned, never changed.
     train, validation : Labelled
-    kind, classes, levels
+    kind, classes, levels, pool
         As in :func:`baseline_outputs`.
     metric : str or Metric
         What is optimised; where it is undefined on validation, :data:`STAND_IN` says what stands in.
@@ -344,6 +358,7 @@ def tune(
             kind=kind,
             classes=classes,
             levels=levels,
+            pool=pool,
         )
         if validation.floor is not None:
             outputs = validation.floor.beside(outputs)

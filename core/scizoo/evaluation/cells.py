@@ -28,6 +28,7 @@ from scizoo.evaluation.cost import Cost
 from scizoo.evaluation.floor import forecast_levels
 from scizoo.evaluation.outputs import Outputs
 from scizoo.evaluation.plain import plain
+from scizoo.evaluation.ranks import PoolSettings
 from scizoo.files import atomic_dir, sha256_file, sha256_json, write_json
 
 log = logging.getLogger(__name__)
@@ -117,6 +118,12 @@ def cell_key(
     }
     if task.get("kind") == "forecast":  # outputs hold the floor, and quantiles at the task's levels
         parts |= {"floor": to_plain(cfg.get("floor")), "levels": forecast_levels(cfg)}
+    if task.get("kind") == "retrieval":
+        pool = PoolSettings.from_config(cfg)
+        second = dict(to_plain(cfg.get("document")) or {})
+        parts |= {"pool": [pool.size, pool.seed if pool.size else None]}
+        if contender.baseline is None:
+            parts |= {"document": second | {"checkpoint": checkpoint_digest(second.get("checkpoint"))}}
     if contender.baseline is not None:
         parts |= {"baseline": to_plain(contender.baseline), "settings": settings, "trials": trials}
     elif contender.untrained:

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from scizoo.config import instantiate
+from scizoo.data.documents import DocumentTarget, PairedDataset
 from scizoo.data.encoding import EncodedDataset
 from scizoo.data.maps import MapTarget
 from scizoo.data.ragged import Ragged
@@ -23,12 +24,13 @@ from scizoo.evaluation.map_statistics import map_outputs
 from scizoo.evaluation.metrics import default_metrics, get_metric
 from scizoo.evaluation.operating import ThresholdRule
 from scizoo.evaluation.outputs import Outputs, interpolate_levels, meta_columns
+from scizoo.evaluation.ranks import Pairing, PoolSettings, rank_outputs, vector_scores
 from scizoo.training.build import ModelParts, build_parts
 from scizoo.training.segment import segment_task
 from scizoo.training.supervised import Fitted, encode_task, fit_task, predict_task
 
 _WAYS = {"full": "fine-tuned", "lora": "with LoRA", "probe": "with a linear probe", "none": "zero-shot"}
-_KINDS = ("classification", "multilabel", "regression", "forecast", "segmentation")
+_KINDS = ("classification", "multilabel", "regression", "forecast", "segmentation", "retrieval")
 
 
 @dataclass(frozen=True)
@@ -166,7 +168,7 @@ class Arena:
 
     def __init__(self, cfg: Mapping[str, Any], data: TaskData, run_dir: Path, cache: Path | None):
         self.cfg, self.data, self.run_dir, self.cache = dict(cfg), data, run_dir, cache
-        self._encoded: dict[str, EncodedDataset] = {}
+        self._encoded: dict[str, EncodedDataset | PairedDataset] = {}
         self.kind = data.target.kind
         if self.kind not in _KINDS:
             raise ConfigError(f"tasks of kind {self.kind} have no comparison.")
@@ -174,6 +176,7 @@ class Arena:
         self.metric = str(metric or default_metrics(self.kind)[0].name)
         check_decisions(cfg, self.metric, data.target)
         self.levels = forecast_levels(cfg) if self.kind == "forecast" else ()
+        self.pool = PoolSettings.from_config(cfg) if self.kind == "retrieval" else None
         self.floor: Floor | None = None
         if self.kind == "forecast":
             train = data.rows("train")
@@ -222,7 +225,11 @@ class Arena:
         if contender.checkpoint:
             cfg["checkpoint"] = contender.checkpoint
         with CostMeter() as meter:
-            parts = build_parts(cfg, lambda: (self.data.records[row].input for row in rows))
+            parts = build_parts(
+                cfg,
+                lambda: (self.data.records[row].input for row in rows),
+                lambda: (self.data.records[row].target for row in rows),
+            )
             encoded = self._encode(parts)
             folder = self.run_dir / "training" / f"{contender.key}-{len(rows)}-seed{seed}"
             fitted = fit_task(
@@ -255,11 +262,12 @@ class Arena:
         fitted: Fitted,
         cfg: Mapping[str, Any],
         parts: ModelParts,
-        encoded: EncodedDataset,
+        encoded: EncodedDataset | PairedDataset,
         rows: np.ndarray,
     ) -> Outputs:
         """Let a fitted network predict some records."""
         if isinstance(self.data.target, MapTarget):
+            assert isinstance(encoded, EncodedDataset)
             records = [self.data.records[row] for row in rows]
             maps = segment_task(fitted, cfg, parts, encoded, records, rows)
             groups = self.data.split.groups[rows].astype(str)
@@ -279,6 +287,7 @@ class Arena:
                 kind=self.kind,
                 classes=self.classes,
                 levels=self.levels,
+                pool=self.pool,
                 metric=self.metric,
                 n_trials=trials,
                 seed=seed,
@@ -294,6 +303,7 @@ class Arena:
                     kind=self.kind,
                     classes=self.classes,
                     levels=self.levels,
+                    pool=self.pool,
                 )
                 outputs.append(found if labelled.floor is None else labelled.floor.beside(found))
         return Result(contender, outputs[0], outputs[1], meter.cost, seed, len(rows), tuned.to_dict())
@@ -308,14 +318,20 @@ class Arena:
     def _key(self, parts: ModelParts) -> str:
         """Name the records as these parts encode them."""
         views = parts.augment.fingerprint() if parts.augment else ""
-        marks = (self.data.dataset.fingerprint(), parts.tokenizer.fingerprint(), repr(parts.context), views)
+        marks = [self.data.dataset.fingerprint(), parts.tokenizer.fingerprint(), repr(parts.context), views]
+        if parts.document is not None:
+            marks += [parts.document.tokenizer.fingerprint(), repr(parts.document.context)]
         return "\n".join(marks)
 
-    def _encode(self, parts: ModelParts) -> EncodedDataset:
+    def _encode(self, parts: ModelParts) -> EncodedDataset | PairedDataset:
         key = self._key(parts)
         if key not in self._encoded:
             self._encoded[key] = encode_task(
-                parts, self.data.records, fingerprint=self.data.dataset.fingerprint(), cache=self.cache
+                parts,
+                self.data.records,
+                fingerprint=self.data.dataset.fingerprint(),
+                cache=self.cache,
+                groups=self.data.split.groups,
             )
         return self._encoded[key]
 
@@ -345,11 +361,27 @@ class Arena:
 
         Quantiles at the model's own ``levels`` are read at those of the task.
         """
+        if self.pool is not None:
+            return self._ranked(rows, prediction)
         if self.floor is None:
             return network_outputs(self.data, rows, prediction)
         quantiles = interpolate_levels(prediction["quantiles"], levels or self.levels, self.levels)
         found = network_outputs(self.data, rows, {**prediction, "quantiles": quantiles}, self.levels)
         return self.floor.forecast([self.data.records[row] for row in rows]).beside(found)
+
+    def _ranked(self, rows: np.ndarray, vectors: Mapping[str, np.ndarray]) -> Outputs:
+        """Rank by the vectors of both sides."""
+        assert self.pool is not None
+        records = [self.data.records[row] for row in rows]
+        pairing = Pairing.of(records)
+        return rank_outputs(
+            records,
+            self.data.split.groups[rows].astype(str),
+            self.targets(rows),
+            vector_scores(vectors["query"], vectors["document"], pairing),
+            self.pool,
+            pairing,
+        )
 
 
 def check_decisions(cfg: Mapping[str, Any], metric: str, target: TargetEncoder) -> None:
@@ -378,7 +410,7 @@ def check_decisions(cfg: Mapping[str, Any], metric: str, target: TargetEncoder) 
 
 def output_names(target: Any) -> list[str]:
     """Names of the classes, labels or values of a target encoder."""
-    if isinstance(target, FutureTarget):
+    if isinstance(target, FutureTarget | DocumentTarget):
         return []
     if isinstance(target, MapTarget):
         return target.foreground

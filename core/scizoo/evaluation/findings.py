@@ -40,6 +40,7 @@ from scizoo.evaluation.map_report import map_calls, map_errors, worst_maps
 from scizoo.evaluation.metrics import Metric, applicable, get_metric, score, two_classes, wanted_metrics
 from scizoo.evaluation.operating import ThresholdRule, operating_points, with_thresholds
 from scizoo.evaluation.outputs import Outputs
+from scizoo.evaluation.ranked import rank_histogram, search_facts
 from scizoo.evaluation.subgroups import audit_subgroups
 from scizoo.evaluation.table import Row
 from scizoo.evaluation.tuning import merit
@@ -293,6 +294,8 @@ def calibration_section(one: Judged, settings: Settings) -> dict[str, Any] | Non
     validation = one.validation[0] if one.validation else None
     fits = validation is not None and len(validation) >= _FEW
     found: dict[str, Any]
+    if test.kind == "retrieval":  # ranks say nothing of probabilities
+        return None
     if test.kind == "forecast":
         if not central_levels(test.levels):
             return None
@@ -327,10 +330,12 @@ def conformal_coverage(one: Judged, settings: Settings) -> Coverage | None:
     """Fit conformal sets or intervals on validation and measure them on test, overall and by group.
 
     They are fitted to the outputs of the first seed as they are, not to scaled ones: the validation part
-    would be used twice. None where validation is missing or too small, or for several labels at once.
+    would be used twice. None where validation is missing or too small, for several labels at once, and for
+    retrieval.
     """
     test = one.test[0]
-    if not one.validation or len(one.validation[0]) < _FEW or test.kind in ("multilabel", "segmentation"):
+    unsure = ("multilabel", "segmentation", "retrieval")
+    if not one.validation or len(one.validation[0]) < _FEW or test.kind in unsure:
         return None
     validation = one.validation[0]
     options: dict[str, Any] = {"resamples": settings.resamples, "seed": settings.seed}
@@ -379,7 +384,7 @@ def subgroups_section(
 
 
 def errors_section(one: Judged, settings: Settings | None = None) -> dict[str, Any]:
-    """Give what the first seed got wrong: by class, label or step, or as residuals."""
+    """Give what the first seed got wrong: confusions, residuals, counts a label, errors a step, or ranks."""
     test = one.test[0]
     found: dict[str, Any] = {"name": one.title, "labels": one.labels, "seed": one.seed, "kind": test.kind}
     if test.kind == "segmentation":
@@ -405,6 +410,8 @@ def errors_section(one: Judged, settings: Settings | None = None) -> dict[str, A
             "steps": list(range(1, test.targets.shape[1] + 1)),
             "scaled": scaled,
         } | error_by_step(test)
+    if test.kind == "retrieval":
+        return found | rank_histogram(test)
     mean = test.require("mean")
     rows = np.linspace(0, len(test) - 1, min(len(test), 2000)).round().astype(int)  # enough for a figure
     return {**found, "classes": list(test.classes), "true": test.targets[rows], "predicted": mean[rows]}
@@ -482,6 +489,10 @@ def worst_mistakes(one: Judged, records: Mapping[str, Record], most: int) -> lis
     elif test.kind == "segmentation":
         rows = worst_maps(test, most)
         facts = [map_calls(test, int(row)) for row in rows]
+    elif test.kind == "retrieval":
+        rows = np.argsort(-test.require("ranks")[:, 0], kind="stable")[:most]
+        rows = rows[test.require("ranks")[rows, 0] > 1]
+        facts = [search_facts(test, row, records) for row in rows]
     else:
         error = np.abs(test.targets - test.require("mean"))
         # Targets may have different units: the largest error in units of each target's spread.

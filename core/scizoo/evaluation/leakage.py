@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from scizoo.config import instantiate
+from scizoo.data.documents import RETRIEVAL, documents_of
 from scizoo.data.records import Record
 from scizoo.data.splits import PARTS, Split
 from scizoo.data.targets import known_labels
@@ -94,13 +95,28 @@ def audit(
     """
     chosen = settings or AuditSettings()
     auditor = _Auditor(records, split, similarity, chosen)
-    findings = [*auditor.duplicates(), auditor.shared_groups(), auditor.contradictions(kind)]
+    findings = auditor.duplicates()
+    if kind == RETRIEVAL:
+        answers = documents_of(records)
+        others = _Auditor(answers, split, _document_similarity(chosen, answers), chosen)
+        findings += others.duplicates("exact_documents", "near_documents")
+    findings += [auditor.shared_groups(), auditor.contradictions(kind)]
     findings.append(auditor.single_feature(kind, targets))
     findings += auditor.corpus_overlap(corpora)
     for leak in findings:
         if leak.failed is not None:
             log.info("audit: %s: %d of %d", leak.title.lower(), leak.count, leak.of)
     return Audit(findings, chosen.allow)
+
+
+def _document_similarity(settings: AuditSettings, documents: Sequence[Record]) -> Similarity:
+    """Give what says how alike documents are; see :class:`AuditSettings`."""
+    if settings.document:
+        found: Similarity = instantiate(settings.document)
+        return found
+    if all(isinstance(one.input, str) for one in documents):
+        return MinHashTextSimilarity()
+    return ExactSimilarity()
 
 
 def audit_strangers(
@@ -163,7 +179,7 @@ class _Auditor:
     def some(self, rows: np.ndarray) -> list[Record]:
         return [self.records[row] for row in rows]
 
-    def duplicates(self) -> list[Leak]:
+    def duplicates(self, equal: str = "exact_duplicates", alike_too: str = "near_duplicates") -> list[Leak]:
         """Find records of validation and test that stand in an earlier part too."""
         exact: dict[str, dict[int, int]] = {}
         near: dict[str, dict[int, tuple[int, float]]] = {}
@@ -183,12 +199,12 @@ class _Auditor:
                     if row not in exact[part] and alike > best[1]:
                         near[part][row] = (int(known[i]), float(alike))
         twins = {part: {row: (other, 1.0) for row, other in pairs.items()} for part, pairs in exact.items()}
-        found = [self._copies("exact_duplicates", twins)]
+        found = [self._copies(equal, twins)]
         if looks:
-            found.append(self._copies("near_duplicates", near))
+            found.append(self._copies(alike_too, near))
         else:
-            why = "this task names no similarity: audit._target_"
-            found.append(self.unmeasured("near_duplicates", why))
+            why = "this task names no similarity: audit" + (".document" if equal == "exact_documents" else "")
+            found.append(self.unmeasured(alike_too, f"{why}._target_"))
         return found
 
     def _copies(self, kind: str, found: Mapping[str, Mapping[int, tuple[int, float]]]) -> Leak:
@@ -234,6 +250,8 @@ class _Auditor:
             return self.unmeasured(name, "label maps of one image may differ, as raters do")
         if kind in ("regression", "forecast"):
             return self.unmeasured(name, "targets are measured values, which may differ in repeats")
+        if kind == RETRIEVAL:
+            return self.unmeasured(name, "a query may have several answers")
         if kind == GENERATION:
             return self.unmeasured(name, "records to generate have no targets")
         from scipy.sparse import coo_array

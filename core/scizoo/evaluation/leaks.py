@@ -11,6 +11,8 @@ from scizoo.errors import ConfigError, DataError, did_you_mean
 _TITLES = {
     "exact_duplicates": "Exact duplicates across parts",
     "near_duplicates": "Near duplicates across parts",
+    "exact_documents": "Equal documents across parts",
+    "near_documents": "Near copies of documents across parts",
     "shared_groups": "Groups split apart",
     "contradictions": "Equal inputs with different targets",
     "single_feature": "Target given away by a single column",
@@ -19,6 +21,8 @@ _TITLES = {
 _COUNTED = {
     "exact_duplicates": "validation and test records with a copy in another part",
     "near_duplicates": "validation and test records with a near copy in another part",
+    "exact_documents": "validation and test records whose document is in another part",
+    "near_documents": "validation and test records with a near copy of their document in another part",
     "shared_groups": "groups in more than one part",
     "contradictions": "inputs with different targets",
     "single_feature": "columns that alone predict the target",
@@ -34,6 +38,8 @@ KINDS = tuple(_TITLES)
 TOLERANCES: dict[str, float | None] = {
     "exact_duplicates": 0.0,
     "near_duplicates": 0.01,
+    "exact_documents": 0.0,
+    "near_documents": 0.01,
     "shared_groups": 0.0,
     "contradictions": 0.0,
     "single_feature": None,
@@ -65,6 +71,9 @@ class AuditSettings:
     examples : int
         Shown of each kind.
     seed : int
+    document : mapping, optional
+        Of retrieval: ``_target_`` and settings of what says how alike documents are. By default texts are
+        compared by their shingles, everything else for equality.
 
     Raises
     ------
@@ -79,6 +88,7 @@ class AuditSettings:
     corpus_share: float = 0.5
     examples: int = 5
     seed: int = 0
+    document: Mapping[str, Any] | None = None
 
     def __post_init__(self) -> None:
         check_kinds(self.allow, "audit.allow")

@@ -16,7 +16,7 @@ from typing import Literal
 import numpy as np
 
 from scizoo.errors import ConfigError, did_you_mean
-from scizoo.evaluation import decisions, forecasts, resampled, scores, segmentations
+from scizoo.evaluation import decisions, forecasts, ranks, resampled, scores, segmentations
 from scizoo.evaluation.outputs import Outputs
 from scizoo.evaluation.scores import Undefined
 
@@ -131,6 +131,7 @@ STAND_IN = {
     "regression": "rmse",
     "forecast": "mae",
     "segmentation": "mean_dice",
+    "retrieval": "mrr",
 }
 _DEFAULTS = {
     "classification": ("mcc", "balanced_accuracy", "macro_f1", "auroc", "accuracy", "log_loss", "brier"),
@@ -139,6 +140,7 @@ _DEFAULTS = {
     "regression": ("rmse", "mae", "r2", "spearman", "pearson", "nll"),
     "forecast": ("mase", "wql", "relative", "relative_crps", "smape", "mae", "mse", "crps", "coverage_error"),
     "segmentation": ("mean_dice", "iou", "hd95", "assd"),
+    "retrieval": tuple(f"{name}{end}" for end in ("", "_back") for name in ranks.NAMES),
     "language": ("bits_per_token", "perplexity"),
 }
 
@@ -289,6 +291,8 @@ _BOUNDS = {
     "r2": (-math.inf, 1.0),
     "bits_per_token": _POSITIVE,
     "perplexity": (1.0, math.inf),
+    **{f"{name}{end}": _SHARE for name in ranks.NAMES for end in ("", "_back")},
+    **dict.fromkeys(("median_rank", "median_rank_back"), (1.0, math.inf)),
 }
 _BOUNDS |= dict.fromkeys(("mean_dice", "iou", *decisions.AT_THRESHOLD, *decisions.AT_VALUE), _SHARE)
 _BOUNDS |= dict.fromkeys(("hd95", "assd"), _POSITIVE)
@@ -406,6 +410,13 @@ for _metric in (
                 decisions.AT_VALUE["specificity_at_sensitivity"](0.9),
             ),
         )
+    ),
+    *(
+        Metric(
+            f"{name}{end}", f"{title}{words}", direction, ("retrieval",), ("ranks",), ranks.single(one), one
+        )
+        for way, (end, words) in enumerate((("", ""), ("_back", " of queries")))
+        for name, title, direction, one in ranks.measures(way)
     ),
     Metric(
         "bits_per_token",

@@ -13,7 +13,16 @@ import numpy as np
 from scizoo.errors import ConfigError, DataError
 from scizoo.files import atomic_path
 
-KINDS = ("classification", "multilabel", "regression", "forecast", "segmentation", "tokens", "language")
+KINDS = (
+    "classification",
+    "multilabel",
+    "regression",
+    "forecast",
+    "segmentation",
+    "retrieval",
+    "tokens",
+    "language",
+)
 _ROW_FIELDS = (
     "ids",
     "groups",
@@ -28,10 +37,22 @@ _ROW_FIELDS = (
     "intersection",
     "hd95",
     "assd",
+    "ranks",
+    "candidates",
+    "answers",
     "log_likelihood",
     "tokens",
 )
-_FINITE = ("probability", "mean", "variance", "quantiles", "predicted_size", "intersection", "log_likelihood")
+_FINITE = (
+    "probability",
+    "mean",
+    "variance",
+    "quantiles",
+    "predicted_size",
+    "intersection",
+    "ranks",
+    "log_likelihood",
+)
 
 
 @dataclass(frozen=True)
@@ -48,9 +69,10 @@ class Outputs:
         ``classification`` and ``tokens``: class numbers (N,); ``multilabel``: 0, 1 or NaN where the
         label is missing (N, L); ``regression``: values in the target's own units, NaN where missing
         (N, T); ``forecast``: the values of each step ahead in the series' own units, NaN where unknown
-        (N, H); ``segmentation``: true pixels of each judged class (N, K); ``language``: not used, zeros (N,).
+        (N, H); ``segmentation``: true pixels of each judged class (N, K); ``retrieval``: numbers of the
+        documents (N,); ``language``: not used, zeros (N,).
     kind : str
-        One of classification, multilabel, regression, forecast, segmentation, tokens, language.
+        One of classification, multilabel, regression, forecast, segmentation, retrieval, tokens, language.
     classes : tuple of str
         Names of classes, labels or target columns, in the order of the columns.
     probability : ndarray, shape (N, C), optional
@@ -79,6 +101,13 @@ class Outputs:
     thresholds : tuple of float
         The probability from which on a label is said to hold, one a label; of two classes one, for the
         second. None: one half, or the likelier class.
+    ranks : ndarray, shape (N, 2), optional
+        ``retrieval``: where the right document stands for the record's query, and the right query for its
+        document; 1 is first, halves are ties. See :mod:`scizoo.evaluation.ranks`.
+    candidates : ndarray, shape (N, 2), optional
+        ``retrieval``: among how many, the right one counted once.
+    answers : ndarray of str, shape (N, A), optional
+        ``retrieval``: ids of records with the best documents for the record's query, the best first.
     log_likelihood : ndarray, shape (N,), optional
         ``language``: summed over a record's predicted tokens, in nats.
     tokens : ndarray of int, shape (N,), optional
@@ -106,6 +135,9 @@ class Outputs:
     unit: str = ""
     maps: Mapping[str, np.ndarray] = field(default_factory=dict)
     thresholds: tuple[float, ...] = ()
+    ranks: np.ndarray | None = None
+    candidates: np.ndarray | None = None
+    answers: np.ndarray | None = None
     log_likelihood: np.ndarray | None = None
     tokens: np.ndarray | None = None
     meta: Mapping[str, np.ndarray] = field(default_factory=dict)
@@ -120,7 +152,7 @@ class Outputs:
         put(self, "targets", self._shaped_targets())
         put(self, "levels", tuple(float(level) for level in self.levels))
         put(self, "thresholds", tuple(float(value) for value in self.thresholds))
-        for name in (*_FINITE, "scale", "naive", "hd95", "assd"):
+        for name in (*_FINITE, "scale", "naive", "hd95", "assd", "candidates"):
             value = getattr(self, name)
             if value is not None:
                 value = np.asarray(value, dtype=np.float64)
@@ -129,11 +161,13 @@ class Outputs:
                 put(self, name, value)
         if self.tokens is not None:
             put(self, "tokens", np.asarray(self.tokens, dtype=np.int64))
+        if self.answers is not None:
+            put(self, "answers", np.asarray(self.answers, dtype=str))
         put(self, "meta", {str(name): _column(values) for name, values in self.meta.items()})
         self._check()
 
     def _shaped_targets(self) -> np.ndarray:
-        if self.kind in ("classification", "tokens", "language"):
+        if self.kind in ("classification", "retrieval", "tokens", "language"):
             return np.asarray(self.targets).astype(np.int64)
         targets = np.asarray(self.targets, dtype=np.float64)
         return targets[:, None] if targets.ndim == 1 else targets

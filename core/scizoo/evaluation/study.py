@@ -34,6 +34,7 @@ _FLOORS = {
     "multilabel": "scizoo.evaluation.baseline.MajorityBaseline",
     "regression": "scizoo.evaluation.baseline.MeanBaseline",
     "segmentation": "scizoo.evaluation.pixels.MeanMapBaseline",
+    "retrieval": "scizoo.evaluation.rankers.RandomRanking",
 }
 
 
@@ -110,15 +111,18 @@ def check_networks(cfg: Mapping[str, Any], data: TaskData, contenders: Sequence[
     def inputs() -> Iterator[Any]:  # for a tokenizer that learns from them
         return (record.input for record in data.part("train"))
 
+    def documents() -> Iterator[Any]:  # likewise, of pairs
+        return (record.target for record in data.part("train"))
+
     for ref in dict.fromkeys(one.checkpoint or cfg.get("checkpoint") for one in networks):
-        parts = build_parts({**cfg, "checkpoint": ref}, inputs)
+        parts = build_parts({**cfg, "checkpoint": ref}, inputs, documents)
         mine = [one for one in networks if (one.checkpoint or cfg.get("checkpoint")) == ref]
         if any(one.untrained for one in mine):
             head: Any = zero_shot_head(parts, data.target)
             if head.kind == "forecast":
                 interpolate_levels(np.empty((0, len(head.quantiles))), head.quantiles, forecast_levels(cfg))
         if not all(one.untrained for one in mine):
-            build_head(cfg, parts.backbone, data.target)
+            build_head(cfg, parts.trained, data.target)
 
 
 def _adapt(cfg: Mapping[str, Any], name: str) -> dict[str, Any]:

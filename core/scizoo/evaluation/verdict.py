@@ -39,7 +39,8 @@ class BudgetComparison:
     first_role : str
         ``"pretrained"``, or ``"scratch"`` where no contender is pre-trained.
     unit : str
-        What a label is called: of forecasts it is a training window, one history with its future.
+        What a label is called: of forecasts it is a training window, one history with its future, and
+        of retrieval a pair.
     """
 
     labels: int | None
@@ -63,7 +64,7 @@ class BudgetComparison:
             second.role,
             metric,
             first.role,
-            {"forecast": "training window", "segmentation": "labelled image"}.get(
+            {"forecast": "training window", "segmentation": "labelled image", "retrieval": "pair"}.get(
                 first.test[0].kind, "label"
             ),
         )

@@ -110,9 +110,9 @@ class WritingArena:
             )
         given = 1 + (sampling.prompt_tokens or 0)
         self.most = new_tokens(sampling, self.parts.context, self.parts.backbone, given)
-        self.encoded: EncodedDataset = encode_task(
-            self.parts, data.records, fingerprint=data.dataset.fingerprint(), cache=cache
-        )
+        encoded = encode_task(self.parts, data.records, fingerprint=data.dataset.fingerprint(), cache=cache)
+        assert isinstance(encoded, EncodedDataset)  # pairs are for retrieval
+        self.encoded = encoded
         self.once = once(self.encoded)
         rng = np.random.default_rng(int(cfg.get("seed") or 0))
         self.judged = {

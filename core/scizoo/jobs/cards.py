@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import islice
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from scizoo import plugins
 from scizoo.checkpoints.card import Card, TrainingData
 from scizoo.config import get_class
 from scizoo.data.records import Record
+from scizoo.errors import ConfigError
+
+if TYPE_CHECKING:
+    from scizoo.training.build import ModelParts
 
 REFERENCE_INPUTS = 4
 _UNSTATED = "Not stated by whoever trained this checkpoint."
@@ -73,3 +77,42 @@ def reference_inputs(domain: str, records: Iterable[Record]) -> list[Any]:
     if face is not None and face.reference:
         return list(get_class(face.reference, key=f"the reference inputs of {domain}")())
     return [record.input for record in islice(records, REFERENCE_INPUTS)]
+
+
+def check_reference(cfg: Mapping[str, Any], domain: str) -> None:
+    """Refuse, before any training, what :func:`reference_for` would refuse after it."""
+    second = dict(cfg.get("document") or {})
+    face = plugins.domains().get(domain)
+    own = second.get("tokenizer") or second.get("checkpoint")
+    if own and face is not None and face.reference and not face.reference_pairs:
+        raise _no_pairs(domain)
+
+
+def _no_pairs(domain: str) -> ConfigError:
+    return ConfigError(
+        f"domain '{domain}' makes up reference inputs, but no pairs of a query and a document.",
+        expected="Domain.reference_pairs, a function that gives a few made-up pairs",
+    )
+
+
+def reference_for(parts: ModelParts, domain: str, records: Iterable[Record]) -> list[Any]:
+    """Give the inputs whose outputs a checkpoint stores; for retrieval pairs of a query and a document.
+
+    Raises
+    ------
+    ConfigError
+        When the domain makes up inputs, but no documents for a second tokenizer: records must not travel
+        then.
+    """
+    second = parts.document
+    if second is None:
+        return reference_inputs(domain, records)
+    face = plugins.domains().get(domain)
+    if face is not None and face.reference_pairs:
+        made = get_class(face.reference_pairs, key=f"the reference pairs of {domain}")()
+        return [[query, document] for query, document in made]
+    if face is None or not face.reference:
+        return [[record.input, record.target] for record in islice(records, REFERENCE_INPUTS)]
+    if second.tokenizer is not parts.tokenizer:
+        raise _no_pairs(domain)
+    return [[value, value] for value in reference_inputs(domain, records)]

@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet
 
 from scizoo.config import to_plain
-from scizoo.data.task import open_dataset, read_records
+from scizoo.data.task import open_dataset, read_documents, read_records
 from scizoo.files import atomic_path
 from scizoo.jobs.predict import open_model
 
@@ -36,8 +36,11 @@ def run(cfg: DictConfig, run_dir: Path) -> dict[str, Any]:
     """
     plain = to_plain(cfg)
     model = open_model(plain)
-    records = read_records(open_dataset(plain), run_dir)
-    vectors = model.embed(records, batch_size=int(plain["batching"].get("eval_batch_size") or 64))
+    side = plain.get("side")
+    dataset = open_dataset(plain)
+    records = read_documents(dataset, run_dir) if side == "document" else read_records(dataset, run_dir)
+    size = int(plain["batching"].get("eval_batch_size") or 64)
+    vectors = model.embed(records, batch_size=size, side=None if side is None else str(side))  # type: ignore[arg-type]
     width = vectors.shape[1]
     table = pa.table(
         {

@@ -12,6 +12,7 @@ import numpy as np
 
 from scizoo.checkpoints.store import resolve_ref
 from scizoo.config import instantiate, to_plain
+from scizoo.data.documents import DocumentTarget, documents_of
 from scizoo.data.maps import MapTarget
 from scizoo.data.splits import PARTS, record_groups
 from scizoo.data.targets import FutureTarget, MultiLabelTarget, RealTarget, record_names
@@ -27,6 +28,7 @@ from scizoo.evaluation.leaks import AuditSettings
 from scizoo.evaluation.map_statistics import map_outputs
 from scizoo.evaluation.metrics import class_metrics, default_metrics, get_metric, wanted_metrics
 from scizoo.evaluation.outputs import Outputs, meta_columns
+from scizoo.evaluation.ranks import Pairing, PoolSettings, rank_outputs, vector_scores
 from scizoo.evaluation.report.render import write_report
 from scizoo.evaluation.table import Row, rich_table
 from scizoo.files import cache_dir, write_json
@@ -80,7 +82,8 @@ def run(cfg: DictConfig, run_dir: Path) -> dict[str, Any]:
         split = instantiate(plain["split"]).split(records)
         rows = np.asarray(getattr(split, part))
         records, groups = [records[row] for row in rows], split.groups[rows].astype(str)
-    outputs = predict_outputs(model, records, groups)
+    pool = PoolSettings.from_config(plain)
+    outputs = predict_outputs(model, records, groups, pool)
     if outputs.kind == "forecast":
         # The floor forecasts from each history; what it has to fit, it fits to nothing but these.
         outputs = Floor(plain, records, outputs.targets).forecast(records).beside(outputs)
@@ -160,8 +163,10 @@ def leakage(
     return found.to_dict()
 
 
-def predict_outputs(model: Model, records: list[Record], groups: np.ndarray) -> Outputs:
-    """Let a loaded checkpoint predict labelled records.
+def predict_outputs(
+    model: Model, records: list[Record], groups: np.ndarray, pool: PoolSettings | None = None
+) -> Outputs:
+    """Let a loaded checkpoint predict labelled records; ``pool`` is what queries are ranked against.
 
     Raises
     ------
@@ -175,11 +180,20 @@ def predict_outputs(model: Model, records: list[Record], groups: np.ndarray) -> 
         truth = target.encode([record.target for record in records], record_names(records))
         return map_outputs(target, records, groups, truth, enumerate(model.segment_numbers(records)))
     assert target is not None
+    if isinstance(target, DocumentTarget):
+        numbers = target.encode([record.target for record in records], record_names(records))
+        pairing = Pairing.of(records)
+        query = model.embed(records, side="query")
+        document = model.embed(documents_of(records), side="document")
+        scores = vector_scores(query, document, pairing)
+        return rank_outputs(records, groups, numbers, scores, pool or PoolSettings(), pairing)
     if target.kind == "tokens":
         raise ConfigError(f"{model.name} labels positions; only records can be judged.")
     labels, names = [record.target for record in records], record_names(records)
-    uncertain = isinstance(target, MultiLabelTarget) and target.uncertain is not None
-    encoded = target.truth(labels, names) if uncertain else target.encode(labels, names)
+    if isinstance(target, MultiLabelTarget) and target.uncertain is not None:
+        encoded: Any = target.truth(labels, names)
+    else:
+        encoded = target.encode(labels, names)
     prediction = model.predict(records)
     regression = isinstance(target, RealTarget)
     assert isinstance(encoded, np.ndarray)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from scizoo.checkpoints.card import Figure
 from scizoo.checkpoints.format import save_checkpoint
 from scizoo.config import to_plain
+from scizoo.data.documents import RETRIEVAL
 from scizoo.data.targets import TargetEncoder
 from scizoo.data.task import TaskData, read_task
 from scizoo.evaluation.cells import data_digest
@@ -26,12 +27,13 @@ from scizoo.evaluation.table import Row, rich_table
 from scizoo.evaluation.uncertainty import FEW, fit_uncertainty
 from scizoo.files import atomic_path, cache_dir, write_json
 from scizoo.jobs import generation
-from scizoo.jobs.cards import make_card, reference_inputs
+from scizoo.jobs.cards import check_reference, make_card, reference_for
 from scizoo.jobs.facts import describe
 from scizoo.jobs.kinds import is_generation
 from scizoo.jobs.pretrain import training_data
 from scizoo.jobs.reporting import Report, audit, check_metrics, check_subgroups
 from scizoo.models.forecast_heads import RollOutHead
+from scizoo.models.retrieval import DualEncoder
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
@@ -59,6 +61,8 @@ def run(cfg: DictConfig, run_dir: Path) -> dict[str, Any]:
     if is_generation(plain):
         return generation.run(plain, run_dir)
     check_metrics(plain)
+    if plain["task"]["kind"] == RETRIEVAL:
+        check_reference(plain, str(plain["task"]["name"]).partition("/")[0])
     data = read_task(plain, run_dir)
     describe(data)
     check_subgroups(plain, data.part("test"))
@@ -211,7 +215,8 @@ def figures(
 
 def uncertainty_of(arena: Arena, result: Result, coverage: float) -> UncertaintyState | None:
     """Fit on the validation part what predictions of this network need to say how sure they are."""
-    if result.validation.kind in ("forecast", "segmentation"):  # quantiles say it themselves; maps have none
+    # Quantiles say it themselves; maps have none, and a rank is no probability.
+    if result.validation.kind in ("forecast", "segmentation", "retrieval"):
         return None
     state = None
     if len(result.validation) >= FEW:
@@ -245,9 +250,11 @@ def save(
     parts, head = result.parts, result.fitted.head
     base = parts.checkpoint.manifest if parts.checkpoint and result.contender.role == "pretrained" else None
     name = str(cfg["task"]["name"])
+    backbone = result.fitted.backbone
     return save_checkpoint(
         run_dir / "checkpoint",
-        backbone=result.fitted.backbone,
+        backbone=backbone.query if isinstance(backbone, DualEncoder) else backbone,
+        document=parts.document,
         head=head.inner if isinstance(head, RollOutHead) else head,
         tokenizer=parts.tokenizer,
         context=parts.context,
@@ -265,7 +272,7 @@ def save(
             base_licence=base.licence if base else None,
         ),
         domain=name.partition("/")[0],
-        reference_inputs=reference_inputs(name.partition("/")[0], data.part("test")),
+        reference_inputs=reference_for(parts, name.partition("/")[0], data.part("test")),
         figures=measured,
         config=cfg,
         data={

@@ -12,9 +12,10 @@ import numpy as np
 
 from scizoo.api import load
 from scizoo.config import instantiate, to_plain
+from scizoo.data.documents import RETRIEVAL
 from scizoo.data.maps import MapTarget, spacing_of
 from scizoo.data.records import write_rejected
-from scizoo.data.task import open_dataset, read_records
+from scizoo.data.task import open_dataset, read_documents, read_records
 from scizoo.errors import ConfigError, DataError
 from scizoo.evaluation.uncertainty import check_coverage, highest_coverage
 from scizoo.files import atomic_path
@@ -36,9 +37,9 @@ def run(cfg: DictConfig, run_dir: Path) -> dict[str, Any]:
     """Predict every record and write ``predictions.csv``.
 
     A task may name a ``predictor`` of its own: ``predict(model)`` gives the table, and ``rejections``
-    logs the records that were left out. Of label maps there is a file for each record. Of forecasts there is
-    a row a record and step ahead; a dataset with a method ``future_index(record, steps)`` names them by
-    columns of its own, such as times.
+    logs the records that were left out. Of label maps there is a file for each record; of retrieval a row a
+    query and document found; of forecasts a row a record and step ahead; a dataset with a method
+    ``future_index(record, steps)`` names them by columns of its own, such as times.
 
     Parameters
     ----------
@@ -62,6 +63,8 @@ def run(cfg: DictConfig, run_dir: Path) -> dict[str, Any]:
         table = predictor.predict(model)
         if predictor.rejections.rejected:
             write_rejected(run_dir / "rejected.csv", predictor.rejections)
+    elif model.kind == RETRIEVAL:
+        table = found_documents(plain, model, run_dir)
     else:
         dataset = open_dataset(plain)
         records = read_records(dataset, run_dir)
@@ -159,6 +162,28 @@ def file_names(ids: Sequence[str]) -> list[str]:
         taken.add(name.casefold())
         found.append(name)
     return found
+
+
+def found_documents(cfg: dict[str, Any], model: Model, run_dir: Path) -> pd.DataFrame:
+    """Search a pool for the documents of each query.
+
+    The pool is what ``pool`` names, read as the data of the task are, or else the documents of these data
+    themselves.
+
+    Raises
+    ------
+    DataError
+        When there is no document.
+    """
+    pool = cfg.get("pool")
+    dataset = open_dataset(cfg if pool is None else {**cfg, "data": {**(cfg["data"] or {}), "path": pool}})
+    documents = read_documents(dataset, run_dir if pool is None else None)
+    data = dict(cfg["data"] or {})
+    if pool is not None and "target" in data:  # a file of queries need not hold documents
+        data["target"] = None
+    queries = read_records(open_dataset({**cfg, "data": data}), run_dir)
+    size = int(cfg["batching"].get("eval_batch_size") or 64)
+    return model.search(queries, documents, k=int(cfg.get("top") or 10), batch_size=size).to_frame()
 
 
 def usable_coverage(model: Model, coverage: float | None) -> float | None:

@@ -277,9 +277,11 @@ def test_a_checkpoint_comes_back_bit_for_bit(trainable: str, workshop: Workshop,
     parts, module, _ = trial.train(tmp_path, 2)
     module.eval()
     inputs = [record.input for record in trial.records]
+    pairs = [[record.input, record.target] for record in trial.records]
     path = save_checkpoint(
         tmp_path / "checkpoint",
         backbone=parts.backbone,
+        document=parts.document,
         head=module.head,
         tokenizer=parts.tokenizer,
         target=trial.target,
@@ -293,13 +295,13 @@ def test_a_checkpoint_comes_back_bit_for_bit(trainable: str, workshop: Workshop,
             command="-",
         ),
         domain=trainable.partition("/")[0],
-        reference_inputs=inputs[:2],
+        reference_inputs=(inputs if parts.document is None else pairs)[:2],
         config=trial.cfg,
         seeds=[0],
     )
     found = load_checkpoint(path)
     assert found.head is not None
-    for mine, theirs in ((parts.backbone, found.backbone), (module.head, found.head)):
+    for mine, theirs in ((parts.trained, found.joint), (module.head, found.head)):
         assert mine.state_dict().keys() == theirs.state_dict().keys()
         for name, value in mine.state_dict().items():
             assert torch.equal(theirs.state_dict()[name], value), name
@@ -309,7 +311,11 @@ def test_a_checkpoint_comes_back_bit_for_bit(trainable: str, workshop: Workshop,
     vectors = model.embed(inputs)
     assert vectors.shape[0] == len(inputs)
     assert np.isfinite(vectors).all()
-    if trial.target is not None:
+    if parts.document is not None:
+        found_documents = model.search(inputs, [document for _, document in pairs], k=2)
+        assert found_documents.positions.shape == (len(inputs), 2)
+        assert np.isfinite(found_documents.scores).all()
+    elif trial.target is not None:
         steps = trial.target.outputs if trial.target.kind == "forecast" else 1  # a row an input and step
         assert len(model.predict_df(inputs)) == len(inputs) * steps
 

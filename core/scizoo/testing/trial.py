@@ -17,7 +17,8 @@ from torch.utils.data import DataLoader
 
 from scizoo import plugins
 from scizoo.config import compose, to_plain
-from scizoo.data.encoding import EncodedDataset, encode_records
+from scizoo.data.documents import PairedDataset
+from scizoo.data.encoding import EncodedDataset
 from scizoo.data.maps import LabelMaps
 from scizoo.data.module import DataModule
 from scizoo.data.planes import label_planes
@@ -30,7 +31,7 @@ from scizoo.models.objectives import build_objective
 from scizoo.testing.examples import Examples, examples_of
 from scizoo.training.build import ModelParts, build_head, build_parts
 from scizoo.training.module import ScizooModule
-from scizoo.training.supervised import data_module
+from scizoo.training.supervised import data_module, encode_task
 from scizoo.training.trainer import build_trainer, fit
 
 #: Sizes of a tiny transformer; only the keys that a config has are replaced.
@@ -76,12 +77,17 @@ class Losses(pl.Callback):
 
 def shrink(cfg: dict[str, Any]) -> dict[str, Any]:
     """Make a composed, plain config tiny, quiet and fit for one CPU core."""
-    backbone = cfg.get("backbone") or {}
-    sizes = backbone.get("config")
-    if isinstance(sizes, dict):
-        sizes.update({key: value for key, value in TINY.items() if key in sizes})
+    second = dict(cfg.get("document") or {})
+    for backbone in (cfg.get("backbone") or {}, second.get("backbone") or {}):
+        sizes = backbone.get("config")
+        if isinstance(sizes, dict):
+            sizes.update({key: value for key, value in TINY.items() if key in sizes})
+    if second.get("context"):
+        most = second["context"].get("max_length") or _LONGEST
+        second["context"] = second["context"] | {"max_length": min(int(most), _LONGEST), "stride": None}
     longest = (cfg.get("context") or {}).get("max_length") or _LONGEST
     return cfg | {
+        "document": second,
         "context": dict(cfg["context"]) | {"max_length": min(int(longest), _LONGEST), "stride": None},
         "optimizer": dict(cfg["optimizer"]) | {"lr": _RATE},
         "schedule": {"name": "constant", "warmup": 0},
@@ -114,20 +120,25 @@ class Trial:
     def parts(self, seed: int = 0) -> ModelParts:
         """Build a backbone and a tokenizer; the same ones each time."""
         torch.manual_seed(seed)
-        return build_parts(self.cfg, lambda: (record.input for record in self.records))
+        return build_parts(
+            self.cfg,
+            lambda: (record.input for record in self.records),
+            lambda: (record.target for record in self.records),
+        )
 
-    def encode(self, parts: ModelParts) -> EncodedDataset:
+    def encode(self, parts: ModelParts) -> EncodedDataset | PairedDataset:
         """Encode the records, in memory."""
-        return encode_records(self.records, parts.tokenizer, context=parts.context, views=parts.augment)
+        return encode_task(parts, self.records, fingerprint="trial", cache=None)
 
     def module(self, parts: ModelParts) -> ScizooModule:
         """Put the task's head or the recipe's objective on the backbone."""
+        trained = parts.trained
         if self.target is None:
             head: Any = build_objective(dict(self.cfg["head"]), parts.backbone, parts.tokenizer)
         else:
-            head = build_head(self.cfg, parts.backbone, self.target)
+            head = build_head(self.cfg, trained, self.target)
         return ScizooModule(
-            parts.backbone,
+            trained,
             head,
             optimizer=self.cfg["optimizer"],
             schedule=self.cfg["schedule"],
@@ -136,7 +147,7 @@ class Trial:
             target_scale=getattr(self.target, "std", None),
         )
 
-    def data(self, parts: ModelParts, encoded: EncodedDataset, batches: int) -> DataModule:
+    def data(self, parts: ModelParts, encoded: EncodedDataset | PairedDataset, batches: int) -> DataModule:
         """Build loaders that give about so many batches an epoch."""
         everything = np.arange(len(self.records))
         none = np.empty(0, dtype=np.int64)

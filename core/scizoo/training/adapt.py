@@ -90,12 +90,19 @@ def apply_adapt(backbone: nn.Module, cfg: Mapping[str, Any] | str, *, seed: int 
     if mode == "scratch":
         chosen = settings.get("seed")
         fresh_seed = int(seed if chosen is None else chosen)
-        reinitialise(backbone, fresh_seed)
+        for number, network in enumerate(_networks(backbone)):
+            reinitialise(network, fresh_seed + number)
     backbone.requires_grad_(mode in ("full", "scratch"))
     if mode == "lora":
-        targets = add_lora(backbone, settings, seed=seed)
+        networks = _networks(backbone)
+        targets = tuple(name for network in networks for name in add_lora(network, settings, seed=seed))
     trainable = sum(parameter.numel() for parameter in backbone.parameters() if parameter.requires_grad)
     return AdaptReport(mode, trainable, total, targets, fresh_seed)
+
+
+def _networks(backbone: nn.Module) -> list[nn.Module]:
+    """Give the networks of a backbone: both sides of a retrieval, else itself."""
+    return list(getattr(backbone, "encoders", None) or [backbone])
 
 
 def inner_model(backbone: nn.Module) -> nn.Module:
@@ -225,6 +232,9 @@ def merge_lora(backbone: nn.Module) -> int:
     CheckpointError
         When a merged weight is not finite.
     """
+    networks = _networks(backbone)
+    if len(networks) > 1 or networks[0] is not backbone:
+        return sum(merge_lora(network) for network in networks)
     model = inner_model(backbone)
     adapted = [(name, module) for name, module in model.named_modules() if _is_adapted(module)]
     for name, module in adapted:

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from scizoo.checkpoints.format import Checkpoint, load_checkpoint
 from scizoo.config import get_class, instantiate, to_plain
 from scizoo.data.augment import Augment
+from scizoo.data.documents import RETRIEVAL
 from scizoo.data.tokenizer import Tokenizer
 from scizoo.data.windows import Context
 from scizoo.errors import ConfigError
 from scizoo.models.backbones import Backbone, build_backbone
 from scizoo.models.heads import Head
+from scizoo.models.retrieval import DocumentSide, DualEncoder, pooled_head
 
 if TYPE_CHECKING:
     from scizoo.data.targets import TargetEncoder
@@ -34,6 +38,8 @@ class ModelParts:
     augment : Augment or None
     checkpoint : Checkpoint or None
         Where backbone and tokenizer came from.
+    document : DocumentSide or None
+        What encodes the documents of a task of retrieval; backbone and tokenizer are for its queries.
     """
 
     backbone: Backbone
@@ -41,6 +47,12 @@ class ModelParts:
     context: Context
     augment: Augment | None = None
     checkpoint: Checkpoint | None = None
+    document: DocumentSide | None = None
+
+    @property
+    def trained(self) -> Backbone:
+        """The network that a head stands on: the backbone, or both sides of a retrieval together."""
+        return self.backbone if self.document is None else DualEncoder(self.backbone, self.document.backbone)
 
     @property
     def origin(self) -> str | None:
@@ -49,23 +61,98 @@ class ModelParts:
 
 
 def build_parts(
-    cfg: Mapping[str, Any], training_inputs: Callable[[], Iterable[Any]] | None = None
+    cfg: Mapping[str, Any],
+    training_inputs: Callable[[], Iterable[Any]] | None = None,
+    training_documents: Callable[[], Iterable[Any]] | None = None,
 ) -> ModelParts:
     """Open the checkpoint that a config names, or build a new backbone and tokenizer.
+
+    For a task of retrieval the group ``document`` says what encodes the documents: a ``checkpoint``, or a
+    ``backbone`` with a ``tokenizer``. Without any of them the network of the queries serves both sides.
 
     Parameters
     ----------
     cfg : mapping
-        A composed config; read are ``checkpoint``, ``backbone``, ``tokenizer``, ``context`` and
-        ``augment``.
+        A composed config; read are ``checkpoint``, ``backbone``, ``tokenizer``, ``context``, ``augment``,
+        ``document`` and ``task.kind``.
     training_inputs : callable, optional
         Gives the inputs of the training part, for a tokenizer that learns a vocabulary.
+    training_documents : callable, optional
+        Gives the documents of the training part, likewise.
 
     Raises
     ------
     ConfigError
         When neither a checkpoint nor a backbone with a tokenizer is named, or both are.
     """
+    if (cfg.get("task") or {}).get("kind") != RETRIEVAL:
+        return _build(cfg, training_inputs)
+    second = {key: value for key, value in dict(cfg.get("document") or {}).items() if value}
+    inputs = training_inputs
+    if "tokenizer" not in second and training_inputs is not None and training_documents is not None:
+        asked, answered = training_inputs, training_documents
+
+        def both() -> Iterable[Any]:  # one tokenizer reads both sides
+            return chain(asked(), answered())
+
+        inputs = both
+    parts = _build(cfg, inputs)
+    parts.document = _document_side(parts, second, training_documents)
+    return parts
+
+
+def _document_side(
+    parts: ModelParts,
+    settings: Mapping[str, Any],
+    training_documents: Callable[[], Iterable[Any]] | None,
+) -> DocumentSide:
+    """Build or open what encodes documents; see :func:`build_parts`."""
+    trained = None if parts.checkpoint is None else parts.checkpoint.document
+    encoders = [key for key in ("checkpoint", "backbone", "tokenizer") if key in settings]
+    if trained is not None and encoders:
+        raise ConfigError(
+            f"document.{encoders[0]} is given, but {parts.origin} brings a network for documents.",
+            remedy=f"leave document.{encoders[0]} out.",
+        )
+    if trained is not None:
+        return DocumentSide(
+            trained.backbone, trained.tokenizer, make_context(settings.get("context"), trained.context)
+        )
+    if "checkpoint" in settings or "backbone" in settings:
+        with _said_of_documents():
+            second = _build({**settings, "augment": None}, training_documents)
+        return DocumentSide(second.backbone, second.tokenizer, second.context)
+    own = settings.get("context") or {}
+    context = replace(parts.context, **{key: value for key, value in own.items() if value is not None})
+    if "tokenizer" not in settings:
+        return DocumentSide(parts.backbone, parts.tokenizer, context)
+    tokenizer: Tokenizer = instantiate(settings["tokenizer"])
+    if training_documents is not None:
+        tokenizer.train(training_documents())
+    for fact in ("main_input", "vocab_size"):
+        mine, theirs = getattr(parts.tokenizer, fact, None), getattr(tokenizer, fact, None)
+        if mine != theirs:
+            raise ConfigError(
+                f"document.tokenizer has {fact}={theirs}, that of the queries {mine}: "
+                "one network cannot read both.",
+                remedy="name a network for the documents: document.backbone or document.checkpoint.",
+            )
+    return DocumentSide(parts.backbone, tokenizer, context)
+
+
+@contextmanager
+def _said_of_documents() -> Iterator[None]:
+    """Say of a fault that it is in the group ``document``."""
+    try:
+        yield
+    except ConfigError as error:
+        raise ConfigError(
+            f"document: {error.problem}", expected=error.expected, remedy=error.remedy
+        ) from error
+
+
+def _build(cfg: Mapping[str, Any], training_inputs: Callable[[], Iterable[Any]] | None) -> ModelParts:
+    """Open or build one network with its tokenizer."""
     augment = instantiate(cfg["augment"]) if cfg.get("augment") else None
     if cfg.get("checkpoint"):
         for key in ("backbone", "tokenizer"):
@@ -141,6 +228,10 @@ def zero_shot_head(parts: ModelParts, target: TargetEncoder) -> Head:
         When there is no checkpoint, or its head predicts nothing of the kind.
     """
     own = None if parts.checkpoint is None else parts.checkpoint.head
+    trained = parts.trained
+    if isinstance(trained, DualEncoder) and parts.checkpoint is not None:
+        # Of a network that never saw pairs the mean states are compared.
+        return own if own is not None and own.kind == RETRIEVAL else pooled_head(trained)
     if own is None:
         raise ConfigError(
             "adapt=none uses what a checkpoint learned in pre-training, and there is none here.",

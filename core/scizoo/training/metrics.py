@@ -23,6 +23,7 @@ METRICS: dict[str, tuple[str, ...]] = {
     "regression": ("rmse", "mae", "r2", "spearman", "pearson"),
     "forecast": (),  # the quantile loss itself says how good they are, whatever the size of a series
     "segmentation": ("mean_dice", "iou"),
+    "retrieval": ("mrr", "recall_at_1", "recall_at_10"),  # among all pairs of the part, not of a batch
     "tokens": ("mcc", "accuracy", "macro_f1"),
     "language": ("perplexity", "bits_per_token", "accuracy"),
     "reconstruction": ("rmse", "mae", "reference_rmse", "skill"),
@@ -168,6 +169,8 @@ def _pair(kind: str, outputs: Mapping[str, Tensor], batch: Mapping[str, Any]) ->
         both = torch.stack([outputs["prediction"], outputs["reference"]], dim=-1)
         return both.detach(), torch.stack([outputs["target"], outputs["entry_weight"]], dim=-1)
     target = batch["target"]
+    if kind == "retrieval":
+        return torch.stack([outputs["query"], outputs["document"]], dim=1).detach().float(), target
     if kind == "regression":
         prediction = outputs["mean"].detach().float()
         target = target.to(prediction).reshape(prediction.shape)
@@ -344,6 +347,49 @@ def _overlap(name: str) -> Callable[[int], Metric]:
     return build
 
 
+def _ranking(name: str) -> Callable[[int], Metric]:
+    """Where the document of each query stands among all documents of the part."""
+
+    def build(_: int) -> Metric:
+        from torchmetrics import Metric as Base
+        from torchmetrics.utilities import dim_zero_cat
+
+        class Ranking(Base):
+            full_state_update = False
+            vectors: Any
+            numbers: Any
+
+            def __init__(self) -> None:
+                super().__init__()
+                self.add_state("vectors", [], dist_reduce_fx="cat")
+                self.add_state("numbers", [], dist_reduce_fx="cat")
+
+            def update(self, vectors: Tensor, numbers: Tensor) -> None:
+                self.vectors.append(vectors)
+                self.numbers.append(numbers)
+
+            def compute(self) -> Tensor:
+                vectors, numbers = dim_zero_cat(self.vectors), dim_zero_cat(self.numbers)
+                # A document that belongs to several queries, or has several windows, counts once.
+                first = {int(number): place for place, number in enumerate(numbers.tolist())}
+                pool = torch.tensor(list(first.values()), device=vectors.device)
+                ranks = []
+                for rows, own in zip(vectors[:, 0].split(1024), numbers.split(1024), strict=True):
+                    scores = rows @ vectors[pool, 1].T
+                    right = own[:, None] == numbers[pool][None]
+                    best = scores.masked_fill(~right, float("-inf")).amax(dim=1, keepdim=True)
+                    wrong = scores.masked_fill(right, float("-inf"))
+                    ranks.append(1 + (wrong > best).sum(1) + 0.5 * (wrong == best).sum(1))
+                rank = torch.cat(ranks).float()
+                if name == "mrr":
+                    return (1.0 / rank).mean()
+                return (rank <= int(name.rpartition("_")[2])).float().mean()
+
+        return Ranking()
+
+    return build
+
+
 _BUILDERS: dict[tuple[str, str], Callable[[int], Metric]] = {
     ("classification", "mcc"): _multiclass("MulticlassMatthewsCorrCoef"),
     ("classification", "accuracy"): _multiclass("MulticlassAccuracy", average="micro"),
@@ -365,6 +411,7 @@ _BUILDERS: dict[tuple[str, str], Callable[[int], Metric]] = {
     ("tokens", "mcc"): _multiclass("MulticlassMatthewsCorrCoef"),
     ("tokens", "accuracy"): _multiclass("MulticlassAccuracy", average="micro"),
     ("tokens", "macro_f1"): _multiclass("MulticlassF1Score", average="macro"),
+    **{("retrieval", name): _ranking(name) for name in METRICS["retrieval"]},
     ("language", "accuracy"): _right_share,
     ("contrastive", "accuracy"): _mean_of_argument(0),
     ("contrastive", "chance"): _mean_of_argument(1),

@@ -88,6 +88,11 @@ def _undecayed(module: nn.Module, decay_embeddings: bool) -> set[int]:
 
 def _depths(backbone: nn.Module) -> tuple[dict[int, int], int]:
     """Give each backbone parameter its depth: 0 before the layers, 1..n in them, n + 1 after."""
+    networks = getattr(backbone, "encoders", None)
+    if networks:  # two towers stand side by side, and end at one height
+        towers = [_depths(network) for network in networks]
+        highest = max(top for _, top in towers)
+        return {key: depth + highest - top for each, top in towers for key, depth in each.items()}, highest
     blocks = repeated_blocks(backbone)
     inside = {id(p): depth for depth, (_, block) in enumerate(blocks, 1) for p in block.parameters()}
     depths: dict[int, int] = {}

@@ -14,6 +14,7 @@ import torch
 
 from scizoo.checkpoints.adapters import has_adapters
 from scizoo.data.cache import cache_key
+from scizoo.data.documents import PairedDataset, check_batch, documents_of, identities
 from scizoo.data.encoding import EncodedDataset, encode_records
 from scizoo.data.maps import LabelMaps
 from scizoo.data.module import DataModule, Targets
@@ -23,11 +24,13 @@ from scizoo.data.splits import Split
 from scizoo.data.task import TaskData
 from scizoo.models.backbones import Backbone
 from scizoo.models.heads import Head
+from scizoo.models.retrieval import SIDES, DualEncoder, RetrievalHead, SideFeatures
 from scizoo.training.adapt import AdaptReport, apply_adapt, merge_lora
 from scizoo.training.build import ModelParts, build_head, zero_shot_head
 from scizoo.training.features import FeatureBackbone, FeatureDataset, cached_features, can_cache
 from scizoo.training.joint import JointModel
 from scizoo.training.module import ScizooModule
+from scizoo.training.pairs import embed_side, pair_features
 from scizoo.training.predict import aggregate, mean_pool, predict_windows
 from scizoo.training.trainer import build_trainer, fit, monitored_metric, resolve_precision
 
@@ -62,13 +65,18 @@ class Fitted:
     steps: int
     validation: float | None
     precision: str
-    features: FeatureDataset | None = None
+    features: FeatureDataset | PairedDataset | None = None
 
 
 def encode_task(
-    parts: ModelParts, records: Sequence[Record], *, fingerprint: str, cache: Path | None
-) -> EncodedDataset:
-    """Encode the records of a task, all views of each, through the cache.
+    parts: ModelParts,
+    records: Sequence[Record],
+    *,
+    fingerprint: str,
+    cache: Path | None,
+    groups: Sequence[Any] | np.ndarray | None = None,
+) -> EncodedDataset | PairedDataset:
+    """Encode the records of a task, all views of each, through the cache; of retrieval the documents too.
 
     Parameters
     ----------
@@ -78,10 +86,12 @@ def encode_task(
         Of the dataset that they came from.
     cache : Path or None
         The folder of all caches; None keeps the tokens in memory.
+    groups : sequence, optional
+        Group of each record, which pairs of one batch may share; their own by default.
     """
     augment = parts.augment
     key = cache_key(fingerprint, parts.tokenizer.fingerprint(), augment.fingerprint() if augment else "")
-    return encode_records(
+    encoded = encode_records(
         records,
         parts.tokenizer,
         context=parts.context,
@@ -89,13 +99,25 @@ def encode_task(
         cache=cache,
         key=key,
     )
+    second = parts.document
+    if second is None:
+        return encoded
+    documents = encode_records(
+        documents_of(records),
+        second.tokenizer,
+        context=second.context,
+        cache=cache,
+        key=cache_key(f"{fingerprint}, documents", second.tokenizer.fingerprint(), ""),
+    )
+    own = [record.id if record.group is None else record.group for record in records]
+    return PairedDataset(encoded, documents, identities(records, own if groups is None else groups))
 
 
 def fit_task(
     cfg: Mapping[str, Any],
     parts: ModelParts,
     data: TaskData,
-    encoded: EncodedDataset,
+    encoded: EncodedDataset | PairedDataset,
     *,
     run_dir: Path,
     rows: np.ndarray | None = None,
@@ -146,28 +168,34 @@ def fit_task(
     accelerator = str((cfg.get("trainer") or {}).get("accelerator") or "auto")
     precision = resolve_precision(cfg.get("precision"), accelerator)
     untrained = str(cfg["adapt"].get("mode")) == "none"
-    head = zero_shot_head(parts, data.target) if untrained else build_head(cfg, parts.backbone, data.target)
-    report = apply_adapt(parts.backbone, cfg["adapt"], seed=seed)
+    trained = parts.trained
+    head = zero_shot_head(parts, data.target) if untrained else build_head(cfg, trained, data.target)
+    report = apply_adapt(trained, cfg["adapt"], seed=seed)
     log.info("%s", report)
     if untrained:
         seconds = time.monotonic() - start
-        return Fitted(parts.backbone.eval(), head.eval(), report, seconds, 0, None, precision)
+        return Fitted(trained.eval(), head.eval(), report, seconds, 0, None, precision)
+    if isinstance(encoded, PairedDataset):
+        check_batch(cfg["batching"])
     own = None if parts.checkpoint is None else parts.checkpoint.head
     if own is not None and report.mode != "scratch" and head.inherit(own):
         log.info("the head begins from the checkpoint's own")
-    backbone: Any = parts.backbone
+    backbone: Any = trained
     source: Any = encoded
-    if report.mode == "probe" and cfg["adapt"].get("cache_features", True) and can_cache(head):
-        source = cached_features(
-            parts.backbone,
-            head,
-            encoded,
-            folder=features or run_dir / "features",
-            key=features_key,
-            batch_size=int(cfg["batching"].get("eval_batch_size") or 64),
-            precision=precision,
-        )
-        backbone = FeatureBackbone(parts.backbone.hidden_size)
+    fixed = can_cache(head) and (
+        not isinstance(head, RetrievalHead) or can_cache(SideFeatures(head, "document"))
+    )
+    if report.mode == "probe" and cfg["adapt"].get("cache_features", True) and fixed:
+        options: dict[str, Any] = {
+            "folder": features or run_dir / "features",
+            "batch_size": int(cfg["batching"].get("eval_batch_size") or 64),
+            "precision": precision,
+        }
+        if isinstance(encoded, PairedDataset) and isinstance(head, RetrievalHead):
+            source, backbone = pair_features(trained, head, encoded, key=features_key, **options)
+        else:
+            source = cached_features(trained, head, encoded, key=features_key, **options)
+            backbone = FeatureBackbone(trained.hidden_size)
     module = ScizooModule(
         backbone,
         head,
@@ -192,11 +220,11 @@ def fit_task(
             targets, data.records, parts.tokenizer, rows=used, augment=parts.augment, folder=run_dir
         )
     fit(trainer, module, data_module(cfg, parts, source, targets, split, seed=seed, last_windows=ends))
-    if has_adapters(parts.backbone) and cfg["adapt"].get("merge", True):
-        merge_lora(parts.backbone)
+    if has_adapters(trained) and cfg["adapt"].get("merge", True):
+        merge_lora(trained)
     best = module.best or {}
     return Fitted(
-        backbone=parts.backbone.eval(),
+        backbone=trained.eval(),
         head=head.eval(),
         adapt=report,
         seconds=time.monotonic() - start,
@@ -245,7 +273,7 @@ def predict_task(
     fitted: Fitted,
     cfg: Mapping[str, Any],
     parts: ModelParts,
-    encoded: EncodedDataset,
+    encoded: EncodedDataset | PairedDataset,
     rows: np.ndarray,
     *,
     embeddings: bool = False,
@@ -268,8 +296,10 @@ def predict_task(
     -------
     dict of str to ndarray
         ``probability``, or ``mean`` and ``variance`` in standardised units, or ``quantiles`` in the series'
-        own units; a row a record.
+        own units; of retrieval ``query`` and ``document``, vectors of length 1. A row a record.
     """
+    if isinstance(encoded, PairedDataset):
+        return _embed_pairs(fitted, cfg, encoded, rows)
     none = np.empty(0, dtype=np.int64)
     split = Split(none, none, np.asarray(rows), np.empty(0, dtype=object), "prediction")
     backbone: Any = fitted.backbone
@@ -284,6 +314,24 @@ def predict_task(
     return aggregate(windows, encoded.record_index, rows)
 
 
-def _names(encoded: EncodedDataset, windows: Sequence[int]) -> list[str]:
+def _embed_pairs(
+    fitted: Fitted, cfg: Mapping[str, Any], encoded: PairedDataset, rows: np.ndarray
+) -> dict[str, np.ndarray]:
+    """Embed queries and documents of some records into the common space."""
+    assert isinstance(fitted.head, RetrievalHead)
+    source: Any = encoded
+    backbone: Any = fitted.backbone
+    if isinstance(fitted.features, PairedDataset):
+        source = fitted.features
+        backbone = DualEncoder(*(FeatureBackbone(getattr(backbone, side).hidden_size) for side in SIDES))
+    size = int(cfg["batching"].get("eval_batch_size") or 64)
+    options: dict[str, Any] = {"rows": np.asarray(rows), "batch_size": size, "precision": fitted.precision}
+    return {
+        side: embed_side(getattr(backbone, side), fitted.head, getattr(source, side), side, **options)
+        for side in SIDES
+    }
+
+
+def _names(encoded: EncodedDataset | PairedDataset, windows: Sequence[int]) -> list[str]:
     records = encoded.store.records
     return [records.id(int(encoded.record_index[window])) for window in windows]

@@ -78,11 +78,37 @@ def mistakes(content: Content) -> Part | None:
             ("group", tag("bdi", one["group"]) if one.get("group") not in (None, one["id"]) else None),
             *((str(name), tables.plainly(value)) for name, value in (one.get("meta") or {}).items()),
         ]
+        if "answers" in one:
+            cards.append(_search(one, image))
+            continue
         cards.append(tag("article", tag("h3", tag("bdi", one["id"])), image, tables.facts(pairs)))
+    if any("answers" in one for one in found):
+        lead = f"The test records for which {judged(main)} put most documents before the right one."
+        return Part("mistakes", "Worst searches", lead, tag("div", cards, class_="cards"))
     lead = f"The test records on which {judged(main)} was wrong with the most confidence." if main else ""
     if any("dice" in one for one in found):
         lead = f"The test records with the lowest overlap of {judged(main)}: truth dashed, prediction solid."
     return Part("mistakes", "Worst mistakes", lead, tag("div", cards, class_="cards"))
+
+
+def _search(one: Content, image: Markup | None) -> Markup:
+    """Show one search: the query, its document and where that stood, and what stood first."""
+
+    def text(words: Any, name: str) -> Any:
+        return tag("bdi", name) if words is None else tag("pre", tag("code", tag("bdi", words)))
+
+    pairs = [
+        ("query", None if one.get("query") is None else text(one["query"], "")),
+        ("right document", text(one.get("true"), str(one["id"]))),
+        ("its rank", f"{shown(one['rank'])} of {one['candidates']:,}"),
+        *(
+            (f"found {place}.", text(answer.get("text"), str(answer.get("id"))))
+            for place, answer in enumerate(one["answers"], start=1)
+        ),
+        ("group", tag("bdi", one["group"]) if one.get("group") not in (None, one["id"]) else None),
+        *((str(name), tables.plainly(value)) for name, value in (one.get("meta") or {}).items()),
+    ]
+    return tag("article", tag("h3", tag("bdi", one["id"])), image, tables.facts(pairs))
 
 
 def samples(content: Content) -> Part | None:

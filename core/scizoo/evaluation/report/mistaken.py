@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from scizoo.evaluation.report.figures import Drawing, Key, Section, short, shown, swatch
+from scizoo.evaluation.report.ranks import rank_counts
 from scizoo.evaluation.report.svg import (
     HEAT,
     INK,
@@ -23,12 +24,14 @@ _CROWD = 40
 
 
 def error_figures(section: Section) -> list[Drawing]:
-    """Draw what was wrong: a confusion matrix, counts by label, errors a step, or truth and prediction."""
+    """Draw what was wrong: a confusion matrix, counts by label, errors a step, ranks, or residuals."""
     kind = section.get("kind")
     if kind == "multilabel" and section.get("right"):
         return [_label_counts(section)]
     if kind == "forecast":
         return [_by_step(section)] if len(section.get("steps") or []) > 1 else []
+    if kind == "retrieval":
+        return [rank_counts(section)] if section.get("counts") else []
     if section.get("matrix"):
         return [_confusion(section)]
     if section.get("true") and section.get("predicted"):

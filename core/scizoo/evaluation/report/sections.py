@@ -116,9 +116,12 @@ def _errors(content: Content) -> Part | None:
     if not section or not made:
         return None
     body = drawn(made)
-    title = {"multilabel": "Labels", "regression": "Residuals", "forecast": "Errors by step"}.get(
-        str(section.get("kind")), "Confusion matrix"
-    )
+    title = {
+        "multilabel": "Labels",
+        "regression": "Residuals",
+        "forecast": "Errors by step",
+        "retrieval": "Ranks",
+    }.get(str(section.get("kind")), "Confusion matrix")
     if section.get("matrix"):
         pairs = mistaken.confused(section)
         if pairs:

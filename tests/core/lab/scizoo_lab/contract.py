@@ -29,6 +29,7 @@ EXAMPLES = Examples(
     model={"lab/waves": ["tokenizer=lab/wave", "backbone=continuous-causal-tiny"]},
     settings={
         "lab/pictures": _VIT,
+        "lab/captions": _VIT,
         "lab/views": _VIT,
         "lab/patches": _CONVOLUTIONS,
         "lab/shapes": _CONVOLUTIONS,

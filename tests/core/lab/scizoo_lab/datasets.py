@@ -80,6 +80,17 @@ class Pictures(Made):
         return picture.astype(np.uint8), ("low", "high")[label]
 
 
+class Captions(Made):
+    """A bright square somewhere, and where it is in words."""
+
+    def make(self, draw: np.random.Generator, label: int) -> tuple[np.ndarray, str]:
+        """Draw a picture and its caption."""
+        picture = draw.integers(0, 60, (1, 32, 32))
+        left, top = (int(place) for place in draw.integers(0, 24, 2))
+        picture[:, top : top + 8, left : left + 8] += 150
+        return picture.astype(np.uint8), f"{'dog' if label else 'cat'} at {left} and {top}"
+
+
 class Rings(Made):
     """How many beads of a ring are of kind 1."""
 
