@@ -11,6 +11,7 @@ DOMAIN = Domain(
     requires=("pydicom", "nibabel"),
     picture="scizoo_radiology.picture.draw",
     reference="scizoo_radiology.reference.inputs",
+    reference_pairs="scizoo_radiology.reference.pairs",
     inspect="scizoo_radiology.inspection.inspect",
     disclaimer=(
         "This is not a medical device: research software that no authority has cleared. Its output must not "

@@ -9,7 +9,14 @@ from typing import Any
 import numpy as np
 
 from scizoo.testing import BadFile, Examples
-from scizoo_radiology.examples import write_brain, write_ct, write_masks, write_quality, write_reports
+from scizoo_radiology.examples import (
+    write_brain,
+    write_ct,
+    write_masks,
+    write_pairs,
+    write_quality,
+    write_reports,
+)
 from scizoo_radiology.images import RadiologyImage
 from scizoo_radiology.reference import REPORTS, pictures
 
@@ -94,6 +101,7 @@ EXAMPLES = Examples(
         "radiology/pneumonia": _medmnist,
         "radiology/brain-tumour": _brain,
         "radiology/organs": _presence,
+        "radiology/retrieval": write_pairs,
         "radiology/organ-segmentation": _presence,
         "radiology/segmentation": write_masks,
         "radiology/reports": _reports,
@@ -115,6 +123,7 @@ EXAMPLES = Examples(
     settings={
         "radiology/brain-tumour": _TINY,
         "radiology/organs": _TINY,
+        "radiology/retrieval": (*_TINY, "document.tokenizer.min_frequency=1"),
         "radiology/organ-segmentation": (*_TINY, "head.width=16"),
         "radiology/segmentation": (*_TINY, "head.width=16"),
         "radiology/report-tiny": ("tokenizer.min_frequency=1",),

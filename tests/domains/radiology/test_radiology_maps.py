@@ -9,6 +9,8 @@ from PIL import Image
 from scizoo.errors import ConfigError
 from scizoo_radiology.datasets.masks import MaskedFiles
 from scizoo_radiology.datasets.pairs import ReportPairs, scrubbed
+from scizoo_radiology.examples import write_pairs
+from scizoo_radiology.pair_ranking import RadiomicsToWords
 
 
 def _volume(path, voxels, affine):
@@ -111,3 +113,17 @@ def test_pairs_are_read_with_scrubbed_reports(tmp_path):
     assert next(iter(plain)).target == "No effusion on 01/02/2020."
     with pytest.raises(ConfigError, match="no column 'text'"):
         list(ReportPairs(tmp_path / "pairs.csv", report="text"))
+
+
+def test_features_find_the_report_of_a_picture_above_chance(tmp_path):
+    write_pairs(tmp_path, count=60)
+    records = list(ReportPairs(tmp_path / "pairs.csv"))
+    fitted = RadiomicsToWords(topics=10, alpha=1.0).fit(records[:40], np.arange(40))
+    queries = [record.input for record in records[40:]]
+    documents = [record.target for record in records[40:]]
+    found = fitted.scores(queries, documents)
+    assert found.shape == (20, 20)
+    own = np.diag(found)
+    ranks = (found > own[:, None]).sum(axis=1) + 1
+    assert np.median(ranks) <= 5  # of 20; by chance 10.5
+    np.testing.assert_allclose(fitted.scores(queries[3:4], documents), found[3:4])

@@ -41,7 +41,6 @@ ORGANS: dict[str, tuple[str, ...]] = {
     "pancreas": ("pancreas",),
     "colon": ("colon",),
     "trachea": ("trachea",),
-    "oesophagus": ("esophagus",),
 }
 #: Classes of the segmentation: fewer, for a pixel has one class and small organs vanish at low resolution.
 CLASSES: dict[str, tuple[str, ...]] = {
