@@ -121,6 +121,8 @@ EXAMPLES = Examples(
     ),
     model=("tokenizer=radiology/image", "tokenizer.size=32", "backbone=timm", *_TINY[:1]),
     settings={
+        _CLASSES: _TINY,
+        "radiology/multilabel": _TINY,
         "radiology/brain-tumour": _TINY,
         "radiology/organs": _TINY,
         "radiology/retrieval": (*_TINY, "document.tokenizer.min_frequency=1"),
