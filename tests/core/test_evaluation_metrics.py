@@ -65,6 +65,9 @@ def outputs_of(kind: str, count: int = 60, seed: int = 0, **changes) -> Outputs:
             "assd": distance,
             "classes": ("a", "b"),
         }
+    elif kind == "retrieval":
+        ranks = rng.integers(2, 40, (count, 2)) / 2  # halves are ties
+        fields |= {"targets": np.arange(count), "ranks": ranks, "candidates": np.full((count, 2), 20)}
     else:
         tokens = rng.integers(5, 30, count)
         fields |= {

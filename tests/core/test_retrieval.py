@@ -258,7 +258,7 @@ def test_the_loss_is_symmetric_cross_entropy_without_false_negatives():
     states = torch.randn(3, 1, 4, generator=torch.Generator().manual_seed(0))
     others = torch.randn(3, 1, 4, generator=torch.Generator().manual_seed(1))
     mask = torch.ones(3, 1, dtype=torch.bool)
-    hidden = PairHidden(states, mask, None, Hidden(others, mask))
+    hidden = PairHidden(states, mask, None, document=Hidden(others, mask))
     batch = {"target": torch.tensor([0, 1, 2])}
     outputs = head(hidden, batch)
     cosine = torch.nn.functional.cosine_similarity(states[:, 0][:, None], others[:, 0][None], dim=-1)
