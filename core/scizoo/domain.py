@@ -30,7 +30,8 @@ class Domain:
     picture : str, optional
         Dotted path of ``draw(axes, record, prediction)``, which draws one record for the report.
     inspect : str, optional
-        Dotted path of ``inspect(data_config) -> list[str]``, extra findings for ``scizoo doctor``.
+        Dotted path of ``inspect(data_config) -> list``, extra findings for ``scizoo doctor``: a text each, or
+        (text, remedy) for a problem. ``data_config`` holds what was given as ``data.KEY=VALUE``, as texts.
     reference : str, optional
         Dotted path of ``inputs() -> list``: a few made-up inputs (``Record.input``) whose outputs a
         checkpoint stores for ``scizoo verify``. Without it a few records of the data stand in, and travel

@@ -196,6 +196,18 @@ def test_doctor_finds_a_missing_library_and_a_wrong_config(make_plugin, in_folde
     assert "third.yaml" in problems
 
 
+def test_doctor_lets_a_domain_look_into_the_data(make_plugin, in_folder, capsys):
+    face = (
+        "from scizoo.domain import Domain\n"
+        "DOMAIN = Domain(name='eye', summary='', package='scizoo_eye', inspect='scizoo_eye.look.inspect')\n"
+    )
+    look = "def inspect(given):\n    return [f\"saw {given['path']}\", ('it is torn', 'mend it')]\n"
+    make_plugin("eye", face=face, files={"look.py": look, "conf/.keep": ""})
+    assert cli.main(["doctor", "eye", "data.path=mine", "--json"]) == 1
+    found = [one for one in json.loads(capsys.readouterr().out) if one["what"] == "data"]
+    assert [(one["text"], one["remedy"]) for one in found] == [("saw mine", ""), ("it is torn", "mend it")]
+
+
 def test_config_copy_gives_an_editable_copy_that_config_dir_uses(in_folder, capsys):
     out = _out(capsys, ["config", "copy", "toy/sum", "mine"])
     copy = Path(out.strip())

@@ -195,5 +195,6 @@ def _data(domain: str, overrides: list[str]) -> Iterator[Finding]:
         return
     from scizoo.config import get_class
 
-    for text in get_class(face.inspect, key=f"{domain}.inspect")(given):
-        yield Finding("data", str(text))
+    for found in get_class(face.inspect, key=f"{domain}.inspect")(given):
+        text, remedy = (found, "") if isinstance(found, str) else found
+        yield Finding("data", str(text), str(remedy))

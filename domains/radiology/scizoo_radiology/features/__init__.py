@@ -1,0 +1,1 @@
+"""Features of pictures for the classical baselines."""

@@ -1,0 +1,1 @@
+"""Reading the files of the field: DICOM, NIfTI, PNG and JPEG."""

@@ -1,0 +1,1 @@
+"""Images, volumes, reports and tables of measures as model inputs."""
