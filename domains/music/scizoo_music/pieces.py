@@ -1,7 +1,7 @@
 """The field's symbolic object: a piece as arrays of notes, with its meters, keys and tempos.
 
-``Record.input`` of symbolic music is a :class:`Piece`, or a ``str``: the ABC text of one tune, as it stands in an ABC
-file (``X:`` field to the last bar). :func:`as_piece` gives the notes of either. Sound is another object, of
+``Record.input`` of symbolic music is a :class:`Piece`, or a ``str``: the ABC text of one tune, from its first
+field to its last bar. :func:`as_piece` gives the notes of either. Sound is another object, of
 :mod:`scizoo_music.sounds`.
 """
 
@@ -103,8 +103,8 @@ class Piece:
     onset : ndarray of float64, shape (notes,)
         Quarter beats from the beginning; a pick-up begins at 0.
     duration : ndarray of float64, shape (notes,)
-        Quarter beats, above 0. Grace notes, which have none, are no notes here; readers count them in the record's
-        meta.
+        Quarter beats, above 0. Grace notes, which have none, are no notes here; readers count them in
+        the meta of the record.
     pitch : ndarray of int16, shape (notes,)
         MIDI numbers 0 to 127; 60 is middle C.
     voice : ndarray of int16, shape (notes,), optional
@@ -239,7 +239,7 @@ class Piece:
         return self.replaced(pitch=self.pitch + semitones, keys=keys)
 
     def bars(self) -> np.ndarray:
-        """Onsets of the bar lines, the first bar's (or pick-up's) and the one after the last note included."""
+        """Onsets of the bar lines, from that of the first bar or pick-up to the one after the last note."""
         lines, place, end = [0.0], 0.0, self.end
         changes = list(self.meters) or [self.meter]
         if self.pickup > 0:
