@@ -29,6 +29,12 @@ class Domain:
         Import names of the field's libraries; ``scizoo doctor`` looks for them.
     picture : str, optional
         Dotted path of ``draw(axes, record, prediction)``, which draws one record for the report.
+    media : str, optional
+        Dotted path of ``media(record, prediction) -> list of (label, MIME type, bytes)``: sounds, pictures
+        or films of one record that the report holds beside its picture.
+    writes : mapping of str to str
+        Files of one generated record: the end of the file's name without the dot to the dotted path of
+        ``write(value) -> bytes``, which is given the field's object.
     inspect : str, optional
         Dotted path of ``inspect(data_config) -> list[str]``, extra findings for ``scizoo doctor``.
     reference : str, optional
@@ -46,6 +52,8 @@ class Domain:
     checkpoints: Mapping[str, str] = field(default_factory=dict)
     requires: tuple[str, ...] = ()
     picture: str | None = None
+    media: str | None = None
+    writes: Mapping[str, str] = field(default_factory=dict)
     inspect: str | None = None
     reference: str | None = None
     disclaimer: str | None = None
