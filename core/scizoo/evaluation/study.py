@@ -105,8 +105,12 @@ def check_networks(cfg: Mapping[str, Any], data: TaskData, contenders: Sequence[
         As opening a checkpoint or building a model does.
     """
     networks = [one for one in contenders if one.baseline is None]
+
+    def inputs() -> Iterator[Any]:  # for a tokenizer that learns from them
+        return (record.input for record in data.part("train"))
+
     for ref in dict.fromkeys(one.checkpoint or cfg.get("checkpoint") for one in networks):
-        parts = build_parts({**cfg, "checkpoint": ref})
+        parts = build_parts({**cfg, "checkpoint": ref}, inputs)
         mine = [one for one in networks if (one.checkpoint or cfg.get("checkpoint")) == ref]
         if any(one.untrained for one in mine):
             head: Any = zero_shot_head(parts, data.target)

@@ -17,6 +17,7 @@ from scizoo.data.module import DataModule
 from scizoo.data.task import read_task
 from scizoo.data.windows import Context
 from scizoo.errors import ConfigError, DataError
+from scizoo.evaluation.study import check_networks, entrants
 from scizoo.models.backbones import build_backbone
 from scizoo.models.objectives import build_objective
 from scizoo.training.build import build_head, build_parts
@@ -168,3 +169,12 @@ def test_a_table_with_other_columns_is_refused_by_name(tmp_path: Path) -> None:
     other.write_text("a,b\n1,2\n")
     with pytest.raises(DataError, match=r"lacks M1.*has a, b besides"):
         parts.tokenizer.encode([record.input for record in CatalogFiles(other)])
+
+
+def test_compare_checks_a_network_whose_tokenizer_learns_from_the_table(tmp_path: Path) -> None:
+    """Without a checkpoint the table's columns, and so the network's inputs, are known from training."""
+    cfg = composed("astronomy/htru2", *EXAMPLES.own_data["astronomy/htru2"](tmp_path), verb="compare")
+    data = read_task(cfg)
+    everyone = entrants(cfg)
+    assert [one.key for one in everyone if one.baseline is None] == ["scratch"]
+    check_networks(cfg, data, everyone)

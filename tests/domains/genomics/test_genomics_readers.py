@@ -57,7 +57,7 @@ def test_fasta_layouts_give_the_same_records(tmp_path, text):
 
 
 def test_fasta_records_across_block_borders(tmp_path, monkeypatch, dna):
-    monkeypatch.setattr("scizoo_genomics.readers.opening._BLOCK", 7)
+    monkeypatch.setattr("scizoo.data.opening._BLOCK", 7)
     expected = [(f"s{i}", dna(i * 3 + 1, i)) for i in range(20)]
     path = tmp_path / "x.fa"
     path.write_text("".join(f">{id}\n{seq[:4]}\n{seq[4:]}\n" for id, seq in expected))

@@ -14,13 +14,13 @@ import pyarrow as pa
 import pyarrow.csv
 import pyarrow.parquet
 
+from scizoo.data.opening import reading
 from scizoo.data.records import Licence, Record
 from scizoo.data.sources import fingerprint_files, resolve
 from scizoo.errors import ConfigError, DataError, did_you_mean
 from scizoo.files import atomic_path, cache_dir
 from scizoo_astronomy.datasets.base import AstronomyDataset
 from scizoo_astronomy.objects import LightCurve
-from scizoo_astronomy.readers.opening import reading
 from scizoo_astronomy.reconstruct import Mode, generator, observe
 
 SOURCE = (

@@ -12,10 +12,11 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet
 
+from scizoo.data.opening import open_bytes, reading
 from scizoo.data.records import RejectionLog
 from scizoo.errors import DataError
 from scizoo_astronomy.readers.fits import cards, find_hdu, opened
-from scizoo_astronomy.readers.opening import file_format, reading, unpacked
+from scizoo_astronomy.readers.opening import file_format
 from scizoo_astronomy.readers.text import parse_text
 
 
@@ -87,7 +88,7 @@ def read_columns(
     if kind == "parquet":
         return _parquet(path)
     if kind == "text":
-        with reading(path), unpacked(path) as stream:
+        with reading(path), open_bytes(path) as stream:
             return text_columns(stream.read(), path.name, log, names, text)
     raise DataError(f"{path} holds no table.", expected="FITS, VOTable, ECSV, CSV or Parquet")
 
@@ -155,7 +156,7 @@ def _astropy_table(path: Path, kind: str) -> Columns:
     from astropy.table import Table
 
     try:
-        with reading(path), warnings.catch_warnings(), unpacked(path) as stream:
+        with reading(path), warnings.catch_warnings(), open_bytes(path) as stream:
             warnings.simplefilter("ignore")
             text = stream.read()
             source = io.BytesIO(text) if kind == "votable" else text.decode("utf-8")

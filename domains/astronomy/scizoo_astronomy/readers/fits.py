@@ -10,8 +10,9 @@ from pathlib import Path
 from astropy.io import fits
 from astropy.io.fits.verify import VerifyError
 
+from scizoo.data.opening import check_file, reading
 from scizoo.errors import DataError
-from scizoo_astronomy.readers.opening import check_file, file_format, reading
+from scizoo_astronomy.readers.opening import file_format
 
 #: Header cards that say how a file is laid out, not what it shows.
 _STRUCTURE = ("SIMPLE", "BITPIX", "NAXIS", "EXTEND", "PCOUNT", "GCOUNT", "XTENSION", "BSCALE", "BZERO")

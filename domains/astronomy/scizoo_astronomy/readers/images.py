@@ -13,12 +13,13 @@ from astropy.io.fits.verify import VerifyError
 from astropy.wcs import WCS, NoConvergence, WcsError
 from astropy.wcs.utils import proj_plane_pixel_scales
 
+from scizoo.data.opening import reading
 from scizoo.data.records import RejectionLog
 from scizoo.errors import ConfigError, DataError
 from scizoo_astronomy.objects import Image
 from scizoo_astronomy.readers.entry import Entry, stem
 from scizoo_astronomy.readers.fits import UnusableError, cards, find_hdu, opened
-from scizoo_astronomy.readers.opening import file_format, reading
+from scizoo_astronomy.readers.opening import file_format
 
 _MASKS = ("MASK", "DQ", "BADPIX", "BPM")
 _CHANNELS = 64  # more planes than this are a data cube, not an image

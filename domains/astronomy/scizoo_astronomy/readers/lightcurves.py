@@ -8,13 +8,14 @@ from pathlib import Path
 
 import numpy as np
 
+from scizoo.data.opening import open_bytes, reading
 from scizoo.data.records import RejectionLog
 from scizoo.errors import DataError
 from scizoo_astronomy.objects import LightCurve
 from scizoo_astronomy.readers.columns import Columns, read_columns, text_columns
 from scizoo_astronomy.readers.entry import Entry, stem
 from scizoo_astronomy.readers.layouts import Found, find_columns
-from scizoo_astronomy.readers.opening import file_format, reading, unpacked
+from scizoo_astronomy.readers.opening import file_format
 from scizoo_astronomy.readers.points import LightCurveOptions, error_factor, ordered
 from scizoo_astronomy.units import brightness_unit, days, parse_unit
 
@@ -60,7 +61,7 @@ def read_light_curves(
 
 def _archive(path: Path, log: RejectionLog, options: LightCurveOptions) -> Iterator[Entry[LightCurve]]:
     try:
-        with reading(path), unpacked(path) as stream, tarfile.open(fileobj=stream, mode="r|") as archive:
+        with reading(path), open_bytes(path) as stream, tarfile.open(fileobj=stream, mode="r|") as archive:
             for member in archive:
                 name = Path(member.name).name
                 if (

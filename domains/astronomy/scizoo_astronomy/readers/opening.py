@@ -1,21 +1,13 @@
-"""Opening files: the format by its content and not by its name, one message for each mishap."""
+"""Formats of the files that hold images, tables, spectra and light curves, told by their content."""
 
 from __future__ import annotations
 
-import bz2
-import gzip
-import io
-import zlib
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import IO
 
-from scizoo.data.sources import unreadable
-from scizoo.errors import DataError, did_you_mean
+from scizoo.data.opening import head, is_text
+from scizoo.errors import DataError
 
 EXPECTED = "FITS, VOTable, ECSV, CSV, Parquet, NPZ, or a tar archive of light curves"
-_GZIP, _BZIP2 = b"\x1f\x8b", b"BZh"
 _FOREIGN = {
     b"%PDF": "a PDF",
     b"\x89HDF": "an HDF5 file",
@@ -26,62 +18,6 @@ _FOREIGN = {
 }
 
 
-@contextmanager
-def reading(name: str | Path) -> Iterator[None]:
-    """Turn what can go wrong while reading a file into one message."""
-    try:
-        yield
-    except (gzip.BadGzipFile, zlib.error, EOFError) as error:
-        raise DataError(
-            f"{name} is damaged: its compressed data end early or cannot be unpacked ({error}).",
-            expected="a complete file",
-            remedy="copy or download the file again.",
-        ) from error
-    except OSError as error:
-        raise unreadable(Path(name), error) from error
-
-
-def check_file(path: Path) -> None:
-    """Refuse a path that is missing, a folder or empty.
-
-    Raises
-    ------
-    DataError
-        Naming the path, and the nearest names in its folder when it is missing.
-    """
-    if not path.exists():
-        folder = path.parent
-        near = did_you_mean(path.name, [item.name for item in folder.iterdir()]) if folder.is_dir() else None
-        raise DataError(f"{path} does not exist.", expected="a file", remedy=near)
-    if path.is_dir():
-        raise DataError(f"{path} is a folder.", expected="a file")
-    with reading(path):
-        if path.stat().st_size == 0:
-            raise DataError(f"{path} is empty.", expected=EXPECTED)
-
-
-def unpacked(path: Path) -> IO[bytes]:
-    """Open a plain, gzip or bzip2 file for reading bytes; which one is seen by its first bytes."""
-    check_file(path)
-    with reading(path):
-        with path.open("rb") as raw:
-            start = raw.read(3)
-        if start[:2] == _GZIP:
-            return io.BufferedReader(gzip.open(path, "rb"))  # type: ignore[arg-type]
-        if start == _BZIP2:
-            return io.BufferedReader(bz2.open(path, "rb"))  # type: ignore[arg-type]
-        return path.open("rb")
-
-
-def head(path: Path, size: int = 2048) -> bytes:
-    """Return the first bytes of the unpacked file."""
-    with reading(path), unpacked(path) as stream:
-        start = stream.read(size)
-    if not start:
-        raise DataError(f"{path} is empty.", expected=EXPECTED)
-    return start
-
-
 def file_format(path: Path) -> str:
     """Return ``fits``, ``votable``, ``ecsv``, ``parquet``, ``npz``, ``tar``, ``picture`` or ``text``.
 
@@ -90,7 +26,7 @@ def file_format(path: Path) -> str:
     DataError
         When the file is missing, empty, or surely something else; the message says what.
     """
-    start = head(path)
+    start = head(path, EXPECTED, size=2048, foreign={})
     found = format_of(start)
     if found is None:
         what = next((what for magic, what in _FOREIGN.items() if start.startswith(magic)), "a binary file")
@@ -122,7 +58,4 @@ def format_of(start: bytes) -> str | None:
         return "ecsv"
     if text.startswith(b"<") and b"<VOTABLE" in text.upper():
         return "votable"
-    control = len(start) - len(start.translate(None, bytes(range(9)) + bytes(range(14, 32)) + b"\x7f"))
-    if b"\0" in start or control > len(start) * 0.05:
-        return None
-    return "text"
+    return "text" if is_text(start) else None

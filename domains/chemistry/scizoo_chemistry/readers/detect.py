@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
+from scizoo.data.opening import check_text
 from scizoo.data.records import RejectionLog
 from scizoo.data.table import SUFFIXES as TABLES
 from scizoo.errors import DataError
@@ -41,6 +42,7 @@ def molecule_format(path: Path) -> str:
     start = head(path)
     if start.startswith(b"PAR1"):
         return "table"
+    check_text(path, start, EXPECTED)
     text = start.decode("utf-8", errors="replace").replace("\r\n", "\n").replace("\r", "\n")
     rows = text.split("\n")
     if _MOL.search(text) and not _TABLE_NAME.search(path.name):

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
+from scizoo.data.opening import check_text
 from scizoo.data.records import RejectionLog
 from scizoo.data.table import TableReader
 from scizoo.errors import DataError
@@ -14,7 +15,7 @@ from scizoo_genomics.readers.entry import Entry
 from scizoo_genomics.readers.fasta import read_fasta
 from scizoo_genomics.readers.fastq import read_fastq
 from scizoo_genomics.readers.genbank import read_genbank
-from scizoo_genomics.readers.opening import check_text, head
+from scizoo_genomics.readers.opening import head
 
 #: Endings of the files that count when a folder is read.
 SUFFIXES = tuple(

@@ -8,11 +8,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from scizoo.data.opening import check_text, open_bytes, reading
 from scizoo.data.records import RejectionLog
 from scizoo.errors import DataError
 from scizoo_genomics.alphabet import BadSequenceError, normalise
 from scizoo_genomics.readers.entry import Entry
-from scizoo_genomics.readers.opening import check_text, head, open_bytes, reading
+from scizoo_genomics.readers.opening import head
 
 EXPECTED = "a GenBank flat file: records from LOCUS to //"
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 import hashlib
 from pathlib import Path
 
+from scizoo.data.opening import check_text, open_bytes, reading
 from scizoo.data.records import RejectionLog
 from scizoo.errors import DataError, did_you_mean
 from scizoo.files import atomic_path, cache_dir
 from scizoo_genomics.alphabet import normalise, reverse_complement
 from scizoo_genomics.readers.fasta import EXPECTED, read_fasta
-from scizoo_genomics.readers.opening import check_text, head, open_bytes, reading
+from scizoo_genomics.readers.opening import head
 
 
 class Reference:
