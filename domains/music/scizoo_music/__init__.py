@@ -8,5 +8,8 @@ DOMAIN = Domain(
     package="scizoo_music",
     formats=("MIDI", "MusicXML", "ABC", "Humdrum **kern", "WAV", "FLAC", "OGG"),
     checkpoints={},
-    requires=("music21", "symusic", "miditok", "soundfile", "librosa"),
+    picture="scizoo_music.picture.draw",
+    media="scizoo_music.media.of",
+    writes={"wav": "scizoo_music.sound.synth.wav"},
+    requires=("music21", "symusic", "miditok", "soundfile", "soxr"),
 )
