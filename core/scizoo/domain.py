@@ -38,9 +38,9 @@ class Domain:
     inspect : str, optional
         Dotted path of ``inspect(data_config) -> list[str]``, extra findings for ``scizoo doctor``.
     reference : str, optional
-        Dotted path of ``inputs() -> list``: a few made-up inputs (``Record.input``) whose outputs a
-        checkpoint stores for ``scizoo verify``. Without it a few records of the data stand in, and travel
-        with the checkpoint.
+        Dotted path of ``inputs() -> list``, or of ``inputs(example) -> list`` where there are several kinds
+        of input: a few made-up inputs (``Record.input``) whose outputs a checkpoint stores for ``scizoo
+        verify``. Without it a few records of the data stand in, and travel with the checkpoint.
     disclaimer : str, optional
         A sentence that every report and card of this domain must carry.
     """

@@ -7,9 +7,10 @@ DOMAIN = Domain(
     summary="Language models of tunes and scores, and models of sound: generation, harmony, classification",
     package="scizoo_music",
     formats=("MIDI", "MusicXML", "ABC", "Humdrum **kern", "WAV", "FLAC", "OGG"),
-    checkpoints={},
+    checkpoints={"tune-tiny": "checkpoints/tune-tiny"},
     picture="scizoo_music.picture.draw",
     media="scizoo_music.media.of",
     writes={"wav": "scizoo_music.sound.synth.wav"},
+    reference="scizoo_music.reference.inputs",
     requires=("music21", "symusic", "miditok", "soundfile", "soxr"),
 )

@@ -2,7 +2,7 @@
 
 ``Record.input`` of symbolic music is a :class:`Piece`, or a ``str``: the ABC text of one tune, from its first
 field to its last bar. :func:`as_piece` gives the notes of either. Sound is another object, of
-:mod:`scizoo_music.sounds`.
+:mod:`scizoo_music.sound`.
 """
 
 from __future__ import annotations
@@ -297,7 +297,7 @@ def as_piece(input: Any) -> Piece:
     )
 
 
-@lru_cache(maxsize=4096)
+@lru_cache(maxsize=50_000)
 def _from_abc(text: str) -> Piece:
     from scizoo_music.abc.tunes import parse_tune
 

@@ -56,14 +56,34 @@ def plain_abc(text: str) -> str:
             written.append(_plain_field(letter, line))
         elif not letter:
             written.extend(_plain(kind, token) for kind, token in tokens(line))
-    music = "".join(written[1:])
+    merged: list[str] = []
+    for sign in filter(None, written[1:]):
+        if merged and sign[0] in "|:[" and merged[-1] in _BARS and _BAR.match(sign):
+            merged[-1] = joined_bars(merged[-1], sign)  # one line's end, and the next one's beginning
+        else:
+            merged.append(sign)
+    music = "".join(merged)
     if not music:
         raise DataError("the tune has no music.", expected="notes after the K: field")
-    # Two lines' ends meet in two bar lines where one is meant, and an ending follows its bar line.
-    music = re.sub(r"\|\|+", "||", re.sub(r"(?<![:|])\|(?=\|:|::|:\|)", "", music))
-    return written[0] + re.sub(r"(?<=[|:])\[(?=[1-9])", "", music)
+    return written[0] + music
 
 
+_BARS = ("|", "||", "|:", ":|", "::")
+_BAR = re.compile(r"^(?:(?:\|\|?|\|:|:\||::)[1-9]?|\[[1-9])$")
+
+
+def joined_bars(one: str, other: str) -> str:
+    """Write two bar lines with nothing between them as one."""
+    back, forth = (
+        (any(bar.startswith(":") for bar in (one, other))),
+        (one.endswith(":") or other.rstrip("123456789").endswith(":")),
+    )
+    double = one == "||" or other.startswith("||")
+    sign = "::" if back and forth else ":|" if back else "|:" if forth else "||" if double else "|"
+    return sign + other.lstrip("[|:")
+
+
+@lru_cache(maxsize=10_000)
 def _plain(kind: str, token: str) -> str:
     if kind == "length":
         return write_length(parse_length(token))

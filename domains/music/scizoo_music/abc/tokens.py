@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from fractions import Fraction
+from functools import lru_cache
 from typing import NamedTuple
 
 from scizoo.errors import DataError
@@ -13,8 +14,8 @@ from scizoo_music.pieces import MODES, Key, Meter
 _TOKEN = re.compile(
     r"""(?P<note>(?:\^\^?|__?|=)?[A-Ga-g][,']*)
     |(?P<length>\d+/*\d*|/+\d*)
-    |(?P<bar>(?:\[\|:*|:*\|[|\]:]*|::+)(?:\s*\[?[1-9](?:[,-][1-9])*(?![\d/:]))?|\[[1-9](?:[,-][1-9])*(?![\d/:]))
-    |(?P<space>[\s`\\y]+)
+    |(?P<bar>(?:\[\|[\]:]*|:*\|[|\]:]*|::+)(?:\s*\[?[1-9](?:[,-][1-9])*(?![\d/:]))?|\[[1-9](?:[,-][1-9])*(?![\d/:]))
+    |(?P<space>[\s`\\y]+|!(?![^!\n]{1,40}!))
     |(?P<rest>[zxZX])
     |(?P<broken>>+|<+)
     |(?P<tie>-)
@@ -96,14 +97,14 @@ def tokens(line: str) -> Iterator[tuple[str, str]]:
         Naming a character that means nothing there.
     """
     place = 0
-    while place < len(line):
-        found = _TOKEN.match(line, place)
-        if found is None:
-            raise DataError(
-                f"{line[place]!r} means nothing in ABC at '{line[max(0, place - 8) : place + 8]}'."
-            )
+    for found in _TOKEN.finditer(line):
+        if found.start() != place:
+            break
         yield str(found.lastgroup), found[0]
         place = found.end()
+    if place != len(line):
+        near = line[max(0, place - 8) : place + 8]
+        raise DataError(f"{line[place]!r} means nothing in ABC at '{near}'.")
 
 
 def parse_key(text: str) -> Key:
@@ -170,6 +171,7 @@ def parse_unit(text: str | None, meter: Meter | None) -> Fraction:
     return Fraction(1, int(found[1] or 1))
 
 
+@lru_cache(maxsize=10_000)
 def parse_length(text: str) -> Fraction:
     """Read the number behind a note: ``3``, ``3/2``, ``/``, ``//``.
 
@@ -193,12 +195,14 @@ def parse_length(text: str) -> Fraction:
     return found
 
 
+@lru_cache(maxsize=10_000)
 def write_length(length: Fraction) -> str:
     """Write a length in the shortest way that :func:`parse_length` reads."""
     above = "" if length.numerator == 1 else str(length.numerator)
     return above if length.denominator == 1 else f"{above}/{length.denominator}"
 
 
+@lru_cache(maxsize=10_000)
 def plain_bar(text: str) -> str:
     """Write a bar line as ``|``, ``||``, ``|:``, ``:|`` or ``::``, with the number of an ending."""
     sign = re.sub(r"[\s\[\]]*[1-9][1-9,-]*$", "", text.strip()).replace(" ", "")

@@ -31,6 +31,8 @@ _SHARPS = "FCGDAEB"
 _SIGNS = {"^": 1, "^^": 2, "_": -1, "__": -2, "=": 0}
 _TEMPO = re.compile(r"(?:(\d+)/(\d+))?\s*=?\s*(\d{1,3})(?:\s|$|\")")
 _LONGEST = 100_000  # signs of a tune
+#: Times are whole numbers, so many a quarter beat: ten halvings, and triplets to septuplets within them.
+TICKS = 2**10 * 3**2 * 5 * 7
 
 
 @dataclass(frozen=True)
@@ -39,16 +41,16 @@ class Bar:
 
     Parameters
     ----------
-    length : Fraction
-        In quarter beats.
-    expected : Fraction
+    length : int
+        In ticks.
+    expected : int
         What the meter wants; 0 in free meter.
     left, right : str
         The bar lines at its sides; empty at the beginning or end of the tune.
     """
 
-    length: Fraction
-    expected: Fraction
+    length: int
+    expected: int
     left: str
     right: str
 
@@ -65,12 +67,12 @@ class _Voice:
     """Where one voice has got to."""
 
     number: int
-    now: Fraction = Fraction(0)
-    bar_start: Fraction = Fraction(0)
+    now: int = 0
+    bar_start: int = 0
     left: str = ""
     notes: list[list] = field(default_factory=list)  # [onset, duration, pitch, tied]
     last: list[int] = field(default_factory=list)  # the notes that a length or a tie behind them is for
-    last_time: Fraction = Fraction(0)
+    last_time: int = 0
     broken: Fraction | None = None  # what the next note is to be multiplied by
     tuplet: tuple[Fraction, int] | None = None
     accidentals: dict[tuple[str, int], int] = field(default_factory=dict)
@@ -138,7 +140,7 @@ class _Reader:
         found = [(note, voice.number) for voice in self.voices.values() for note in voice.notes]
         if not found:
             raise DataError("the tune has no note.", expected="at least one")
-        onset, duration, pitch = (np.array([float(note[n]) for note, _ in found]) for n in range(3))
+        onset, duration, pitch = (np.array([note[n] for note, _ in found], dtype=float) for n in range(3))
         if pitch.min() < 0 or pitch.max() > 127:
             raise DataError("the tune has a note beyond MIDI's range.", expected="pitches 0 to 127")
         bars = [bar for voice in self.voices.values() for bar in voice.bars]
@@ -146,21 +148,21 @@ class _Reader:
         short = first is not None and 0 < first.length < first.expected and len(bars) > 1
         fields = self.tune.fields
         piece = Piece(
-            onset,
-            duration,
+            onset / TICKS,
+            duration / TICKS,
             pitch,
             voice=np.array([number for _, number in found]),
             meters=self.meters,
             keys=self.keys,
             tempos=_tempo(fields.get("Q", "")),
-            pickup=float(first.length) if first is not None and short else 0.0,
+            pickup=first.length / TICKS if first is not None and short else 0.0,
             title=fields.get("T", ""),
             composer=fields.get("C", ""),
         )
         return Parsed(piece, bars, self.graces)
 
     def _field(self, letter: str, text: str) -> None:
-        now = float(self.voice.now)
+        now = self.voice.now / TICKS
         if letter == "K":
             key = parse_key(text)
             if key[1:] != self.key[1:]:
@@ -239,13 +241,13 @@ class _Reader:
         return 12 * octave + _STEPS[name] + shift
 
     def _sound(self, voice: _Voice, pitches: list[int]) -> None:
-        time = self.unit * 4
+        time = int(self.unit * 4 * TICKS)
         if voice.tuplet is not None:
             factor, left = voice.tuplet
-            time *= factor
+            time = _times(time, factor)
             voice.tuplet = (factor, left - 1) if left > 1 else None
         if voice.broken is not None:
-            time *= voice.broken
+            time = _times(time, voice.broken)
             voice.broken = None
         tied = {voice.notes[n][2]: n for n in voice.last if voice.notes[n][3]}
         voice.last, voice.last_time = [], time
@@ -261,7 +263,7 @@ class _Reader:
         voice.now += time
 
     def _stretch(self, voice: _Voice, factor: Fraction) -> None:
-        more = voice.last_time * (factor - 1)
+        more = _times(voice.last_time, factor) - voice.last_time
         for note in voice.last:
             voice.notes[note][1] += more
         voice.now += more
@@ -288,13 +290,20 @@ class _Reader:
 
     def _bar(self, voice: _Voice, right: str) -> None:
         length = voice.now - voice.bar_start
-        expected = Fraction(self.meter.beats * 4, self.meter.unit) if self.meter else Fraction(0)
+        expected = self.meter.beats * 4 * TICKS // self.meter.unit if self.meter else 0
         if length:
             voice.bars.append(Bar(length, expected, voice.left, right))
             voice.bar_start, voice.left = voice.now, right
         elif right and right != "|":
             voice.left = right
         voice.accidentals.clear()
+
+
+def _times(time: int, factor: Fraction) -> int:
+    found, rest = divmod(time * factor.numerator, factor.denominator)
+    if rest or not found:
+        raise DataError("a note is finer than this reader's grid.", expected="notes of at least 1/1024")
+    return found
 
 
 def signature(key: Key) -> dict[str, int]:
