@@ -76,10 +76,7 @@ class MelodySimilarity:
         self, records_a: Sequence[Record], records_b: Sequence[Record]
     ) -> list[tuple[int, int]]:
         """Return every pair ``(i, j)`` of the same intervals in the same rhythm, whatever the key."""
-        keys = [
-            (interval_text(record.input), _rhythm(record.input)) or record.id
-            for record in (*records_a, *records_b)
-        ]
+        keys = [(interval_text(one.input), _rhythm(one.input)) for one in (*records_a, *records_b)]
         return equal_pairs(keys[: len(records_a)], keys[len(records_a) :])
 
     def near_duplicates(

@@ -97,7 +97,7 @@ class PieceSplitter(Splitter):
 
 
 def _joined(sets: Sequence[Sequence[object]]) -> list[int]:
-    """Join positions that any of several namings calls alike; gives the first position of each one's group."""
+    """Join positions that any of several namings calls alike; returns each group's first position."""
     parent = list(range(len(sets[0])))
 
     def root(place: int) -> int:
