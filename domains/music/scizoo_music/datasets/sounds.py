@@ -205,6 +205,6 @@ class SoundFiles(Dataset):
         )
 
     def _id(self, file: Path) -> str:
-        """Name a file by its path below the folder that was given, so that equal names in two folders differ."""
+        """Name a file by its path below the given folder, so that equal names in two folders differ."""
         root = Path(str(self.path))
         return str(file.relative_to(root)) if root.is_dir() and file.is_relative_to(root) else file.name

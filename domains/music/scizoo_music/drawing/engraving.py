@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from fractions import Fraction
+from itertools import pairwise
 
 from scizoo_music.pieces import Piece
 
@@ -76,7 +77,7 @@ def is_melody(piece: Piece) -> bool:
 
 
 def spell(pitch: int, fifths: int) -> tuple[int, int]:
-    """Give step above C0 and alteration of a pitch, in the spelling nearest to a key on the line of fifths."""
+    """Give step above C0 and alteration of a pitch, spelled nearest to a key on the line of fifths."""
     for place in range(fifths - 4, fifths + 8):
         if (7 * place - pitch) % 12 == 0:
             letter, alter = _FIFTHS[(place + 1) % 7], (place + 1) // 7
@@ -126,7 +127,7 @@ def measures(piece: Piece) -> list[Measure]:
         for on, length, pitch in zip(piece.onset, piece.duration, piece.pitch, strict=True)
     ]
     found = []
-    for start, end in zip(lines, lines[1:], strict=False):
+    for start, end in pairwise(lines):
         inside = [note for note in notes if note[0] < end and note[1] > start]
         signs: list[Sign] = []
         at, known = start, dict(signature(fifths))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -87,7 +88,7 @@ def draw_roll(axes: Any, piece: Piece, bars: int = _MOST_BARS, fontsize: float =
 
 def _draw_grid(axes: Any, piece: Piece, lines: np.ndarray, end: float) -> None:
     """Draw bar lines and, within bars, beats."""
-    for first, last in zip(lines, lines[1:], strict=False):
+    for first, last in pairwise(lines):
         now = [meter for meter in piece.meters if meter.onset <= first + 1e-9]
         meter = now[-1] if now else piece.meter
         beat = 3 * 4 / meter.unit if meter.unit == 8 and meter.beats % 3 == 0 else 4 / meter.unit

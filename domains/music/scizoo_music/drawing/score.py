@@ -1,4 +1,4 @@
-"""A melody on a staff, drawn by matplotlib: clef, key and time signatures, notes with beams, ties and rests."""
+"""A melody on a staff, drawn by matplotlib: clef, signatures, notes with beams, ties and rests."""
 
 from __future__ import annotations
 
@@ -202,7 +202,7 @@ def _beam(axes: Any, xs: Sequence[float], signs: Sequence[Sign], y: float) -> No
     step = -0.75 if up else 0.75
     for level in range(max(sign.flags for sign in signs)):
         has = [sign.flags > level for sign in signs]
-        for place, sign in enumerate(signs):
+        for place in range(len(signs)):
             if not has[place]:
                 continue
             joined = place + 1 < len(signs) and has[place + 1]

@@ -1,4 +1,4 @@
-"""Sound files: WAV, FLAC, OGG and whatever else libsndfile reads, with one message for each that cannot be used."""
+"""Sound files: WAV, FLAC, OGG and what else libsndfile reads; one message for each that cannot be used."""
 
 from __future__ import annotations
 
@@ -103,7 +103,7 @@ def _wanted(file: object, path: Path, start: float, seconds: float | None) -> in
     if wanted * channels > MOST:
         raise DataError(
             f"{path.name} lasts {frames / rate / 3600:.1f} hours.",
-            expected=f"at most {MOST / rate / channels / 3600:.1f} hours of {rate:,} Hz and {channels} channels",
+            expected=f"at most {MOST / rate / channels / 3600:.1f} hours at {rate:,} Hz, {channels} channels",
             remedy="read a part of it: data.start and data.seconds.",
         )
     return wanted

@@ -1,7 +1,7 @@
 """Spectra of sound in plain numpy: short-time Fourier transform, mel bands, mel-frequency cepstrum.
 
-Mel bands are Slaney's (1998, Auditory Toolbox), triangles of equal area, as librosa makes them by default; the
-tests compare both. No framework is needed to read a sound.
+Mel bands are Slaney's (1998, Auditory Toolbox), triangles of equal area, as librosa makes them by default;
+the tests compare both. No framework is needed to read a sound.
 """
 
 from __future__ import annotations
@@ -53,8 +53,8 @@ class MelSettings:
             or not 0 <= self.low < top <= 0.5 * self.rate
         ):
             raise ConfigError(
-                f"rate={self.rate}, bands={self.bands}, window={self.window}, hop={self.hop}, low={self.low}, "
-                f"high={self.high} make no spectrogram.",
+                f"rate={self.rate}, bands={self.bands}, window={self.window}, hop={self.hop}, "
+                f"low={self.low}, high={self.high} make no spectrogram.",
                 expected="numbers above 0, and 0 <= low < high <= rate / 2",
             )
 

@@ -1,7 +1,7 @@
 """An additive synthesiser: notes to sound, in plain numpy, and a soundfont's sound where there is one.
 
-It is meant for listening to what a model wrote, and for making sounds whose notes are known. Each note is a sum
-of partials under an envelope of attack, decay, sustain and release; nothing more is claimed.
+It is meant for listening to what a model wrote, and for making sounds whose notes are known. Each note is a
+sum of partials under an envelope of attack, decay, sustain and release; nothing more is claimed.
 """
 
 from __future__ import annotations
