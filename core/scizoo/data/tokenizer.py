@@ -8,6 +8,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
+import numpy as np
+
 from scizoo.data.ragged import Ragged
 from scizoo.errors import CheckpointError
 from scizoo.files import write_json
@@ -86,6 +88,8 @@ class TokenTokenizer(Tokenizer):
     cls_id: ClassVar[int] = 2
     sep_id: ClassVar[int] = 3
     mask_id: ClassVar[int] = 4
+    #: What the field states likelihood per, beside tokens, such as a frame; :meth:`units` counts them.
+    unit: ClassVar[str | None] = None
 
     @property
     @abstractmethod
@@ -96,6 +100,10 @@ class TokenTokenizer(Tokenizer):
     def vocab_size(self) -> int:
         """How many ids there are."""
         return len(self.vocab)
+
+    def units(self, ids: np.ndarray) -> int:
+        """Count the units of a row of ids, where :attr:`unit` names any."""
+        return len(ids)
 
     @abstractmethod
     def decode(self, ids: Sequence[int]) -> Any:

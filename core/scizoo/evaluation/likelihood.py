@@ -14,6 +14,11 @@ from scizoo.evaluation.sample_figures import mean_of, paired_result
 NLL_TOKEN, NLL_RECORD = "nll_per_token", "nll_per_record"
 
 
+def nll_per(unit: str) -> str:
+    """Name the negative log-likelihood per unit of a tokenizer."""
+    return f"nll_per_{unit}"
+
+
 @dataclass(frozen=True)
 class Likelihood:
     """How likely a contender finds each held-out record.
@@ -25,20 +30,39 @@ class Likelihood:
     tokens : ndarray, shape (R,)
         How many tokens that is.
     groups : ndarray of str, shape (R,)
+    units : ndarray, shape (R,), optional
+        How many of the units that is which the tokenizer states likelihood per.
+    unit : str
+        Their name.
     """
 
     sums: np.ndarray
     tokens: np.ndarray
     groups: np.ndarray
+    units: np.ndarray | None = None
+    unit: str = ""
 
     def per_token(self, weights: np.ndarray) -> np.ndarray:
         """Negative log-likelihood per token under weights (B, R)."""
         return -(weights @ self.sums) / np.maximum(weights @ self.tokens, 1)
 
     def estimates(self, *, resamples: int, level: float) -> dict[str, Estimate]:
-        """Give the negative log-likelihood per token and per record, bootstrapped over groups."""
+        """Give the negative log-likelihood per token, unit and record, bootstrapped over groups."""
         settings: dict[str, Any] = {"resamples": resamples, "level": level}
+        units = self.units
+        own = (
+            {}
+            if units is None
+            else {
+                nll_per(self.unit): estimate_function(
+                    lambda weights: -(weights @ self.sums) / np.maximum(weights @ units, 1),
+                    self.groups,
+                    **settings,
+                )
+            }
+        )
         return {
+            **own,
             NLL_TOKEN: estimate_function(self.per_token, self.groups, **settings),
             NLL_RECORD: estimate_function(mean_of(-self.sums), self.groups, **settings),
         }

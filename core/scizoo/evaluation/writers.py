@@ -273,7 +273,11 @@ class WritingArena:
         )
 
     def _likelihood(self, rows: np.ndarray, sums: np.ndarray, tokens: np.ndarray) -> Likelihood:
-        return Likelihood(sums, tokens, self.data.split.groups[rows].astype(str))
+        groups, unit = self.data.split.groups[rows].astype(str), self.tokenizer.unit
+        if unit is None:
+            return Likelihood(sums, tokens, groups)
+        units = np.array([self.tokenizer.units(ids) for ids in self.tokens(rows)])
+        return Likelihood(sums, tokens, groups, units, unit)
 
 
 def _by_record(

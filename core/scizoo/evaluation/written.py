@@ -13,7 +13,7 @@ from scizoo.evaluation.cost import duration
 from scizoo.evaluation.findings import Settings
 from scizoo.evaluation.generation import Scorer
 from scizoo.evaluation.intervals import Estimate, holm
-from scizoo.evaluation.likelihood import NLL_RECORD, NLL_TOKEN, difference_of_likelihood
+from scizoo.evaluation.likelihood import NLL_RECORD, NLL_TOKEN, difference_of_likelihood, nll_per
 from scizoo.evaluation.metrics import Metric
 from scizoo.evaluation.plain import plain
 from scizoo.evaluation.sample_figures import (
@@ -106,7 +106,8 @@ def find(written: Sequence[Written], scorer: Scorer, main: str, settings: Settin
         known = one.likelihood.get("validation")
         if known is not None:
             validation[key] = float(known.per_token(np.ones((1, len(known.sums))))[0])
-    metrics = _columns(figures[written[0].contender.key], main)
+    judged = written[0].likelihood.get("test")
+    metrics = _columns(figures[written[0].contender.key], main, "" if judged is None else judged.unit)
     baselines = [one for one in written if one.contender.role == "baseline"]
     best = min(baselines, key=lambda one: validation[one.contender.key], default=None)
     scratch = next((one for one in written[1:] if one.contender.role == "scratch"), None)
@@ -138,10 +139,12 @@ def find(written: Sequence[Written], scorer: Scorer, main: str, settings: Settin
     )
 
 
-def _columns(figures: Mapping[str, SampleFigure], main: str) -> list[Metric]:
+def _columns(figures: Mapping[str, SampleFigure], main: str, unit: str) -> list[Metric]:
     order = [main, *(name for name in figures if name != main)]
+    own = [describe_metric(nll_per(unit), f"NLL per {unit}", "lower")] if unit else []
     return [
         describe_metric(NLL_TOKEN, "NLL per token", "lower"),
+        *own,
         *(figures[name].metric(name) for name in order),
         describe_metric(NLL_RECORD, "NLL per record", "lower"),
     ]

@@ -280,5 +280,5 @@ def show(work: Work) -> None:
 
     findings = work.findings
     first = dict.fromkeys([NLL_TOKEN, findings.main, "validity", "uniqueness", "novelty"])
-    metrics = [metric for metric in findings.metrics if metric.name in first]
+    metrics = [one for one in findings.metrics if one.name in first or one.name.startswith("nll_per")]
     Console().print(rich_table(findings.rows, metrics, title=f"{work.data.name}: {findings.samples}"))
