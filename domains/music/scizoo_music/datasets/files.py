@@ -130,7 +130,7 @@ class MusicFiles(Dataset):
     def _cell(
         self, text: str, id: str, source: str, table: Path, cells: Mapping[str, Any]
     ) -> Iterator[Entry]:
-        """Read one cell: the name of a file, or ABC text, whose line ends may be written as a backslash and n."""
+        """Read one cell: a file's name, or ABC text, whose line ends may be a backslash and n."""
         rest = {key: value for key, value in cells.items() if key != self.input}
         text = text.replace("\\n", "\n")
         if "K:" in text:

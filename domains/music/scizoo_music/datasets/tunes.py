@@ -58,8 +58,8 @@ class FolkTunes(Dataset):
 
     citation = (
         "O'Neill's Music of Ireland (1903), Aird's Selection of Scotch, English, Irish and Foreign Airs "
-        "(1782-1797), Ryan's Mammoth Collection (1883), transcribed to ABC by volunteers (named in each file), as shipped with "
-        "music21 (Cuthbert and Ariza 2010, ISMIR)"
+        "(1782-1797), Ryan's Mammoth Collection (1883), transcribed to ABC by volunteers (named in each "
+        "file), as shipped with music21 (Cuthbert and Ariza 2010, ISMIR)"
     )
 
     def __init__(

@@ -19,8 +19,8 @@ class AbcTokenizer(TokenTokenizer):
     """One token a character of ABC text: the line end and the 95 printable ASCII characters.
 
     All texts of a batch are joined and looked up in one table. Texts in plain ABC
-    (:func:`scizoo_music.abc.plain.plain_abc`) use about fifty of the characters; the table is larger, so that a
-    header with titles can be written too.
+    (:func:`scizoo_music.abc.plain.plain_abc`) use about fifty of the characters; the table is larger, so
+    that a header with titles can be written too.
     """
 
     def __init__(self) -> None:
