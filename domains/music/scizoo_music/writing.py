@@ -20,12 +20,24 @@ _FLAT = ("C", "_D", "D", "_E", "E", "F", "_G", "G", "_A", "A", "_B", "B")
 
 def midi(value: Any) -> bytes:
     """Write a piece as a Standard MIDI File: one track a voice, 480 ticks a quarter note."""
+    return bytes(symusic_score(as_piece(value)).dumps_midi())
+
+
+def symusic_score(piece: Piece, by_voice: bool = False) -> Any:
+    """Give a piece as symusic's Score.
+
+    Parameters
+    ----------
+    piece : Piece
+    by_voice : bool
+        Whether a track's program is the number of its voice, and not the piece's own.
+    """
     import symusic
 
-    piece = as_piece(value)
     score = symusic.Score(_DIVISION)
     for voice in np.unique(piece.voice).tolist():
         program = piece.programs[voice] if voice < len(piece.programs) else 0
+        program = voice if by_voice else program
         track = symusic.Track(program=max(program, 0), is_drum=program < 0, name=f"voice {voice + 1}")
         part = piece.part(voice)
         for onset, duration, pitch, velocity in zip(part.onset, part.duration, part.pitch, part.velocity):
@@ -41,7 +53,7 @@ def midi(value: Any) -> bytes:
     for key in piece.keys:
         minor = int(key.mode == "minor")
         score.key_signatures.append(symusic.KeySignature(round(key.onset * _DIVISION), key.fifths, minor))
-    return bytes(score.dumps_midi())
+    return score
 
 
 def abc(value: Any) -> bytes:
