@@ -10,7 +10,12 @@ DOMAIN = Domain(
     checkpoints={"tune-tiny": "checkpoints/tune-tiny"},
     picture="scizoo_music.picture.draw",
     media="scizoo_music.media.of",
-    writes={"wav": "scizoo_music.sound.synth.wav"},
+    writes={
+        "mid": "scizoo_music.writing.midi",
+        "abc": "scizoo_music.writing.abc",
+        "musicxml": "scizoo_music.writing.musicxml",
+        "wav": "scizoo_music.sound.synth.wav",
+    },
     reference="scizoo_music.reference.inputs",
     requires=("music21", "symusic", "miditok", "soundfile", "soxr"),
 )

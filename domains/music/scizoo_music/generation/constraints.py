@@ -13,6 +13,7 @@ from scizoo_music.abc.tokens import parse_key, parse_meter, parse_unit, write_ke
 from scizoo_music.abc.tunes import read_tune, signature
 from scizoo_music.pieces import as_piece
 from scizoo_music.tokenizers.abc import AbcTokenizer
+from scizoo_music.tokenizers.frames import FrameTokenizer
 from scizoo_music.tokenizers.grid import GridTokenizer
 
 if TYPE_CHECKING:
@@ -128,3 +129,25 @@ class KeyAndMeter(Constraint):
                 return False
             return not self.full_bars or all(bar.adds_up for bar in read_tune(value).bars)
         return True
+
+
+class Ascending(Constraint):
+    """Frames whose notes ascend, as :class:`~scizoo_music.tokenizers.frames.FrameTokenizer` writes them."""
+
+    def processor(self, tokenizer: TokenTokenizer) -> LogitsProcessor | None:
+        """Forbid pitches that do not lie above the frame's last one."""
+        if not isinstance(tokenizer, FrameTokenizer):
+            raise ConfigError(
+                f"samples.constraint: {type(tokenizer).__name__} has no frames.",
+                expected="tokenizer=music/frames",
+            )
+        first = tokenizer.base + tokenizer.lowest
+
+        def process(so_far: Tensor, logits: Tensor) -> Tensor:
+            ids = np.arange(logits.shape[1])
+            last = so_far[:, -1].cpu().numpy()[:, None]
+            changed = logits.clone()
+            changed[(ids >= first) & (last >= first) & (ids <= last)] = -np.inf
+            return changed
+
+        return process
