@@ -11,9 +11,12 @@ from typing import Any
 import numpy as np
 
 from scizoo.testing import BadFile, Examples
+from scizoo_music.codec.codes import CodedSound
 from scizoo_music.pieces import Meter, Piece
+from scizoo_music.sound.sounds import Sound, encoded
 
-_GENERATE = "music/generate"
+_GENERATE, _TAGGING = "music/generate", "music/tagging"
+_QUESTIONS = ("music/key", "music/meter", "music/dance", "music/collection")
 
 
 def _tunes(count: int = 40) -> list[str]:
@@ -36,6 +39,34 @@ def _abc(folder: Path) -> Sequence[str]:
     text = "\n".join(f"X:{number}\nT:tune {number}\n{tune}" for number, tune in enumerate(_tunes(), start=1))
     (folder / "tunes.abc").write_text(text, encoding="utf-8")
     return [f"data.path={folder / 'tunes.abc'}"]
+
+
+def _labelled(folder: Path) -> Sequence[str]:
+    return [*_abc(folder), "data.target=meter"]
+
+
+def _sound(number: int, seconds: float = 0.6) -> Sound:
+    """Make a low tone with overtones (even numbers) or a high pure one, with noise."""
+    rng = np.random.default_rng(number)
+    time = np.arange(round(16_000 * seconds)) / 16_000
+    low = number % 2 == 0
+    hertz = rng.uniform(150, 300) if low else rng.uniform(900, 1800)
+    tone = np.sin(2 * np.pi * hertz * time) + (0.6 * np.sin(6 * np.pi * hertz * time) if low else 0.0)
+    beat = 1.0 + 0.5 * np.sin(2 * np.pi * rng.uniform(2, 6) * time + rng.uniform(0, 6))
+    return Sound((0.2 * beat * tone + rng.normal(0, 0.01, len(time))).astype(np.float32), 16_000)
+
+
+def _recordings(folder: Path) -> Sequence[str]:
+    rows = ["file,tags"]
+    for number in range(40):
+        (folder / f"take{number:02d}.wav").write_bytes(encoded(_sound(number)))
+        rows.append(f"take{number:02d},{'low;rich' if number % 2 == 0 else 'high'}")
+    (folder / "labels.csv").write_text("\n".join(rows) + "\n", encoding="utf-8")
+    return [f"data.path={folder}", f"data.labels={folder / 'labels.csv'}"]
+
+
+def _codes(number: int) -> CodedSound:
+    return CodedSound(np.random.default_rng(number).integers(0, 256, (5 + number, 4)))
 
 
 def _chorale(number: int) -> Piece:
@@ -96,12 +127,18 @@ EXAMPLES = Examples(
         "music/chorale": list(_VOICES),
         "music/harmony": list(_VOICES),
         "music/frames": list(_FRAMES),
+        "music/mel": [_sound(number) for number in range(3)],
+        "music/mel-image": [_sound(number) for number in range(3)],
+        "music/wave": [_sound(number, 0.1) for number in range(3)],
+        "music/codec": [_codes(number) for number in range(3)],
     },
     own_data={
         _GENERATE: _abc,
         "music/continuation": _abc,
         "music/harmonise": _chorales,
         "music/jsb": _rolls,
+        "music/classification": _labelled,
+        _TAGGING: _recordings,
     },
     bad_files=(
         BadFile(_GENERATE, "empty.mid", b"", ("is empty",)),
@@ -121,11 +158,35 @@ EXAMPLES = Examples(
             ("tune 41", "K:Zz", "rejected.csv"),
         ),
         BadFile("music/jsb", "rolls.json", b'{"train": [[[60]]]}', ("no validation part",)),
+        BadFile(_TAGGING, "one.wav", encoded(Sound(np.full(1, 0.5), 44_100)), ("1 sample",)),
+        BadFile(_TAGGING, "silent.wav", encoded(Sound(np.zeros(8000), 16_000)), ("silent", "data.silence")),
+        BadFile(_TAGGING, "half.wav", encoded(_sound(0))[:9000], ("ends early",)),
+        BadFile(_TAGGING, "half.flac", encoded(_sound(0), "FLAC")[:2000], ("cannot be read as sound",)),
+        BadFile(_TAGGING, "words.wav", b"Once upon a time\n" * 9, ("cannot be read as sound", "WAV")),
+        BadFile(_TAGGING, "nothing.ogg", b"", ("is empty",)),
         BadFile("music/jsb", "rolls.mat", b"MATLAB 5.0", ("no piano-rolls",)),
     ),
-    model=("tokenizer=music/abc", "backbone=llama-tiny"),
+    model={
+        **dict.fromkeys(
+            (_GENERATE, "music/folk", "music/continuation", "music/classification", *_QUESTIONS),
+            ("tokenizer=music/abc", "backbone=llama-tiny"),
+        ),
+        **dict.fromkeys((_TAGGING, "music/instruments"), ("tokenizer=music/mel", "backbone=continuous-tiny")),
+    },
     settings={
         "music/folk": ("data.limit=300",),
         "music/tune-tiny": ("data.limit=60",),
+        **dict.fromkeys(_QUESTIONS, ("data.limit=400", "data.fewest=25", "data.max_rejected=0.05")),
+        "music/dance": ("data.limit=900", "data.fewest=40", "data.max_rejected=0.05"),
+        "music/instruments": ("data.count=80", "data.seconds=1.0", "data.limit=200"),
+        "music/mel-tiny": ("data.count=20", "data.seconds=1.0", "data.limit=60"),
+        "music/codec-tiny": (
+            "data.count=20",
+            "data.seconds=0.4",
+            "data.limit=60",
+            "backbone.filters=4",
+            "backbone.dimension=16",
+            "backbone.size=16",
+        ),
     },
 )

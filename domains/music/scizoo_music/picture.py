@@ -6,6 +6,7 @@ from typing import Any
 
 from scizoo.data.records import Record
 from scizoo.errors import DataError
+from scizoo_music.codec.codes import CodedSound
 from scizoo_music.drawing.engraving import is_melody
 from scizoo_music.drawing.roll import draw_roll
 from scizoo_music.drawing.score import draw_score
@@ -54,6 +55,8 @@ def sounding(value: Any) -> Piece | Sound | None:
     """Give the notes or the sound that an input stands for; None where it stands for neither."""
     if isinstance(value, Sound):
         return value
+    if isinstance(value, CodedSound):
+        return None if value.codec is None else value.sound()
     try:
         return as_piece(value)
     except DataError:

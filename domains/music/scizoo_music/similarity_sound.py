@@ -13,9 +13,12 @@ from scizoo.evaluation.similarity import MinHashTextSimilarity, equal_pairs
 from scizoo_music.sound.mel import power_spectrogram
 from scizoo_music.sound.sounds import Sound, as_sound
 
-_RATE, _WINDOW, _HOP = 8_000, 1024, 256
-_FAN = 4  # later peaks that a peak is paired with
-_REACH = (1, 40)  # windows from one to the other
+_RATE, _WINDOW, _HOP = 8_000, 1024, 128
+_PEAK = (25, 31)  # windows and bands around a peak that are all lower
+_LOUD = 4.0  # nats of power below the loudest peak, beyond which peaks are noise
+_FAN = 5  # later peaks that a peak is paired with
+_REACH = 64  # windows from one to the other at most
+_COARSE = (2, 8)  # bands and windows that are not told apart
 _FIRST = 0x20000  # characters that stand for landmarks begin here: letters, never white space
 _CODES = 0xE0000
 
@@ -23,8 +26,8 @@ _CODES = 0xE0000
 def landmarks(sound: Sound) -> np.ndarray:
     """Hash pairs of spectral peaks: two frequencies and the time between them (Wang 2003, ISMIR).
 
-    They survive noise, compression, and being cut out of a longer recording, and change with transposition
-    and tempo: a cover is another recording.
+    Half of them survive MP3, or noise 20 dB below; fewer an excerpt. They change with transposition and
+    tempo: a cover is another recording.
 
     Returns
     -------
@@ -34,13 +37,14 @@ def landmarks(sound: Sound) -> np.ndarray:
     from scipy.ndimage import maximum_filter
 
     power = np.log(power_spectrogram(sound.mono(_RATE), _WINDOW, _HOP) + 1e-10)
-    top = (maximum_filter(power, size=(9, 15)) == power) & (power > power.max() - 12.0)
+    top = (maximum_filter(power, size=_PEAK) == power) & (power > power.max() - _LOUD)
     time, band = np.nonzero(top)
+    band = band // _COARSE[0]
     found = []
     for ahead in range(1, _FAN + 1):
         gap = time[ahead:] - time[:-ahead]
-        near = (gap >= _REACH[0]) & (gap <= _REACH[1])
-        key = (band[:-ahead][near] * 513 + band[ahead:][near]) * 64 + gap[near]
+        near = (gap >= 1) & (gap <= _REACH)
+        key = (band[:-ahead][near] * 513 + band[ahead:][near]) * 64 + gap[near] // _COARSE[1]
         found.append(key.astype(np.uint64))
     return np.unique(np.concatenate(found))
 
@@ -62,7 +66,7 @@ class SoundSimilarity:
 
     finds_near = True
 
-    def __init__(self, threshold: float = 0.4, permutations: int = 128, scale: int = 20):
+    def __init__(self, threshold: float = 0.25, permutations: int = 128, scale: int = 20):
         self._texts = MinHashTextSimilarity(1, threshold, permutations, scale)
 
     @property

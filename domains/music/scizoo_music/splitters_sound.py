@@ -33,7 +33,7 @@ class SoundSplitter(Splitter):
         self,
         fractions: Sequence[float] = (0.8, 0.1, 0.1),
         seed: int = 0,
-        near: float | None = 0.4,
+        near: float | None = 0.25,
         validation: float = 0.1,
     ):
         if near is not None and not 0 < near <= 1:

@@ -28,8 +28,8 @@ class RenderedTunes(Dataset):
 
     The melody is played by one instrument, often with a second one in octaves or on a drone of the tonic, at
     a random tempo and transposition, with noise, a random tilt of the spectrum and a random level. The target
-    maps tags to 0 and 1: the instruments (piano, plucked, organ, flute, clarinet, strings, brass) and ``compound``
-    (beats of three parts), ``minor`` and ``fast`` (from 130 quarter beats a minute). A tune and its variants
+    maps tags to 0 and 1: the instruments (piano, plucked, organ, flute, clarinet, strings, brass) and
+    ``compound`` (beats of three parts), ``minor`` and ``fast`` (from 130 quarter beats a minute). A tune and its variants
     are one group.
 
     Parameters
@@ -46,6 +46,8 @@ class RenderedTunes(Dataset):
         Which tags the target has; all by default.
     labelled : bool
         Whether records have a target.
+    limit : int, optional
+        Choose among so many tunes only.
     max_rejected : float
     """
 
@@ -58,6 +60,7 @@ class RenderedTunes(Dataset):
         seed: int = 0,
         tags: Sequence[str] | None = None,
         labelled: bool = True,
+        limit: int | None = None,
         max_rejected: float = 0.01,
     ):
         super().__init__(max_rejected=max_rejected)
@@ -71,7 +74,7 @@ class RenderedTunes(Dataset):
             raise ConfigError(f"data.tags: '{unknown[0]}' is no tag.", expected=", ".join(known))
         self.count, self.seconds, self.rate, self.seed = int(count), float(seconds), int(rate), int(seed)
         self.tags, self.labelled = list(tags or known), bool(labelled)
-        self.tunes = FolkTunes()
+        self.tunes = FolkTunes(limit=limit, max_rejected=max(max_rejected, 0.05 if limit else 0.0))
         self.licence, self.citation = self.tunes.licence, self.tunes.citation
 
     @property

@@ -262,4 +262,6 @@ def wav(value: Any) -> bytes:
     """Write a generated piece, or a sound, as the content of a WAV file (see ``Domain.writes``)."""
     from scizoo_music.sound.sounds import encoded
 
+    if hasattr(value, "sound"):  # codes of a codec
+        value = value.sound()
     return encoded(value if isinstance(value, Sound) else rendered(value))
