@@ -29,8 +29,8 @@ class RenderedTunes(Dataset):
     The melody is played by one instrument, often with a second one in octaves or on a drone of the tonic, at
     a random tempo and transposition, with noise, a random tilt of the spectrum and a random level. The target
     maps tags to 0 and 1: the instruments (piano, plucked, organ, flute, clarinet, strings, brass) and
-    ``compound`` (beats of three parts), ``minor`` and ``fast`` (from 130 quarter beats a minute). A tune and its variants
-    are one group.
+    ``compound`` (beats of three parts), ``minor`` and ``fast`` (from 130 quarter beats a minute). A tune
+    and its variants are one group.
 
     Parameters
     ----------

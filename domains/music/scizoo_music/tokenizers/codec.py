@@ -25,8 +25,8 @@ class CodecTokenizer(TokenTokenizer):
     """Tokens of a codec's codes, each book with its own ids, for causal language models.
 
     ``flattened`` writes frame by frame, in each the first book first. ``delay`` writes step by step the
-    delayed books of MusicGen, with an empty token where a book has not begun or has ended. Both give the codes back
-    exactly; that a sound does not come back exactly is the codec's doing.
+    delayed books of MusicGen, with an empty token where a book has not begun or has ended. Both give the
+    codes back exactly; that a sound does not come back exactly is the codec's doing.
 
     Parameters
     ----------
@@ -107,7 +107,7 @@ class CodecTokenizer(TokenTokenizer):
         found = (getattr(backbone, "books", None), getattr(backbone, "size", None))
         if found != (self.books, self.size):
             raise ConfigError(
-                f"tokenizer.codec={self.codec} has {found[0]} books of {found[1]} ({type(backbone).__name__}).",
+                f"tokenizer.codec={self.codec} has {found[0]} books of {found[1]}.",
                 expected=f"a codec with {self.books} books of {self.size}",
                 remedy="set tokenizer.books and tokenizer.size as the codec has them.",
             )
