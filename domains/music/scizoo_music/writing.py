@@ -59,6 +59,7 @@ def symusic_score(piece: Piece, by_voice: bool = False) -> Any:
 def abc(value: Any) -> bytes:
     """Write a tune as ABC, with the fields that programs ask for; see :func:`as_abc`."""
     text = as_abc(value)
+    as_piece(text)  # refuses what no program can read
     return (text if text.startswith("X:") else f"X:1\nT:generated\n{text}").rstrip().encode() + b"\n"
 
 

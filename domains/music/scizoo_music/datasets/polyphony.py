@@ -132,8 +132,12 @@ class PolyphonicRolls(Dataset):
 
 def _from_mat(data: bytes) -> dict[str, list[np.ndarray]]:
     from scipy.io import loadmat
+    from scipy.io.matlab import MatReadError
 
-    held = loadmat(io.BytesIO(data))
+    try:
+        held = loadmat(io.BytesIO(data))
+    except MatReadError as error:
+        raise ValueError(str(error)) from error
     return {part: [_wide(np.asarray(roll)) for roll in held[part].ravel()] for part in _PARTS if part in held}
 
 

@@ -39,8 +39,8 @@ class ChoraleTokenizer(GridTokenizer):
         voices: int = 4,
         order: str = "interleaved",
         step: float = 0.25,
-        lowest: int = 36,
-        highest: int = 84,
+        lowest: int = 24,
+        highest: int = 96,
     ):
         super().__init__(step, lowest, highest)
         if not 1 <= voices <= 16:
