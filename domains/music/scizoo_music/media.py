@@ -15,6 +15,8 @@ from scizoo_music.sound.synth import rendered, soundfont
 
 #: Seconds of a record that a report holds, and frames a second.
 SECONDS, RATE = 30.0, 22_050
+#: Rates that MP3 knows and that need no resampling.
+_RATES = (8_000, 11_025, 12_000, 16_000, RATE)
 _SYSTEMS = 12
 
 
@@ -37,7 +39,7 @@ def of(record: Record, prediction: Any = None) -> list[tuple[str, str, bytes]]:
         return []
     if isinstance(value, Sound):
         part = value.part(0.0, SECONDS)
-        rate = min(part.rate, RATE)
+        rate = part.rate if part.rate in _RATES else RATE
         sound = Sound(resampled(part.samples, part.rate, rate)[:, :2], rate)
         cut = f", the first {SECONDS:g} s" if value.seconds > SECONDS else ""
         return [(f"the recording{cut}", *_playable(sound))]

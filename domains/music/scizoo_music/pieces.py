@@ -133,8 +133,8 @@ class Piece:
     onset: np.ndarray
     duration: np.ndarray
     pitch: np.ndarray
-    voice: np.ndarray | None = None
-    velocity: np.ndarray | None = None
+    voice: np.ndarray = None  # type: ignore[assignment]  # an array once it is made
+    velocity: np.ndarray = None  # type: ignore[assignment]  # likewise
     meters: Sequence[Meter] = ()
     keys: Sequence[Key] = ()
     tempos: Sequence[Tempo] = ()

@@ -97,7 +97,7 @@ def trained():
 
     torch.manual_seed(0)
     torch.set_num_threads(1)
-    codec = EncodecBackbone(books=3, size=32, dimension=16, filters=4, ratios=(8, 8, 5))
+    codec = EncodecBackbone(books=3, size=32, dimension=16, filters=4, ratios=(8, 8, 5), decay=0.9)
     objective = CodecReconstruction(16, 320, windows=(256, 512)).bind(codec)
     rows = WaveTokenizer().encode(tones(6))["values"]
     values = torch.from_numpy(np.stack(list(rows)))

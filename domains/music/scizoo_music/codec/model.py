@@ -14,7 +14,7 @@ from scizoo.errors import ConfigError, DataError
 from scizoo.models.backbones import Hidden
 from scizoo.models.plugin_backbone import PluginBackbone
 
-_REVIVED = 0.05  # share of a fair part below which a code counts as unused
+_REVIVED = 0.2  # share of a fair part below which a code counts as unused
 
 
 class EncodecBackbone(PluginBackbone):
@@ -98,12 +98,13 @@ class EncodecBackbone(PluginBackbone):
             codebook_size=size,
             target_bandwidths=[books * frames * bits / 1000],
         )
-        self.model = EncodecModel(config)
+        self.model: Any = EncodecModel(config)
         if len(self.model.quantizer.layers) != books:
             raise ConfigError(
                 f"backbone: transformers makes {len(self.model.quantizer.layers)} codebooks of {books}."
             )
-        for layer in self.model.quantizer.layers:
+        layers: Any = self.model.quantizer.layers
+        for layer in layers:
             layer.codebook.inited.zero_()
 
     def settings(self) -> dict[str, Any]:
@@ -186,8 +187,9 @@ class EncodecBackbone(PluginBackbone):
         # Equal codes would split what they share; a little noise that repeats tells them apart.
         noise = torch.randn(self.size, vectors.shape[1], generator=torch.Generator().manual_seed(0))
         book.embed.copy_(vectors[places] + 0.01 * vectors.std() * noise.to(vectors))
-        book.cluster_size.fill_(1.0)
-        book.embed_avg.copy_(book.embed)
+        fair = len(vectors) / self.size
+        book.cluster_size.fill_(fair)
+        book.embed_avg.copy_(book.embed * fair)
         book.inited.fill_(1.0)
 
     @torch.no_grad()
@@ -221,5 +223,5 @@ class EncodecBackbone(PluginBackbone):
     def sound(self, codes: np.ndarray) -> np.ndarray:
         """Give the samples of codes (frames, books); float32 (frames * hop,)."""
         own = next(self.parameters())
-        given = torch.from_numpy(np.ascontiguousarray(codes, dtype=np.int64))[None].to(own.device)
+        given = torch.from_numpy(np.array(codes, dtype=np.int64))[None].to(own.device)
         return self.decode(self.from_codes(given))[0].float().cpu().numpy()

@@ -85,7 +85,8 @@ class SoundFiles(Dataset):
                 f"data.start={start}, data.seconds={seconds}, data.shortest={shortest} do not fit.",
                 expected="start from 0, shortest above 0, seconds no less than shortest",
             )
-        self.path, self.input, self.labels, self.labels_id = path, input, labels, labels_id
+        self.path, self.input, self.labels_id = path, input, labels_id
+        self.labels = labels
         self.target = target if target is None or isinstance(target, str) else list(target)
         self.group, self.split, self.id = group, split, id
         self.start, self.seconds = float(start), None if seconds is None else float(seconds)
@@ -136,7 +137,7 @@ class SoundFiles(Dataset):
 
     def _labelled(self) -> Iterator[tuple[Path, Mapping[str, Any], str]]:
         table = None if self.labels is None else self._table()
-        used = set()
+        used: set[str] = set()
         for file in self.files:
             row = {} if table is None else table.get(file.name, table.get(file.stem))
             if row is None:
@@ -149,6 +150,7 @@ class SoundFiles(Dataset):
                 self.rejections.reject(f"{self.labels}", name, "there is no such sound file")
 
     def _table(self) -> dict[str, dict[str, Any]]:
+        assert self.labels is not None
         reader = TableReader(resolve(self.labels, self.cache))
         key = self.labels_id or reader.columns[0]
         reader.check(key, "data.labels_id")

@@ -70,7 +70,7 @@ def draw_roll(axes: Any, piece: Piece, bars: int = _MOST_BARS, fontsize: float =
         colour = COLOURS[place % len(COLOURS)]
         # Soft notes are paler; with velocities all alike, as in scores, every note is full.
         loud = piece.velocity[rows].astype(float)
-        alpha = 0.92 if len(loud) == 0 or np.ptp(piece.velocity) == 0 else 0.35 + 0.6 * loud / 127.0
+        alpha: Any = 0.92 if len(loud) == 0 or np.ptp(piece.velocity) == 0 else 0.35 + 0.6 * loud / 127.0
         drawn = PatchCollection(boxes, facecolor=colour, edgecolor="none", zorder=2 + 0.01 * place)
         drawn.set_alpha(alpha)
         axes.add_collection(drawn)
