@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from scizoo.errors import DataError
+from scizoo_music.abc.bars import TICKS, signature
 from scizoo_music.abc.tokens import write_key, write_length
-from scizoo_music.abc.tunes import TICKS, signature
 from scizoo_music.pieces import Key, Meter, Piece, Tempo, as_piece
 
 _DIVISION = 480

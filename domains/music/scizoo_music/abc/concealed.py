@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterator
 from fractions import Fraction
 
 from scizoo.errors import ConfigError, did_you_mean
+from scizoo_music.abc.bars import signature
 from scizoo_music.abc.tokens import (
     parse_key,
     parse_length,
@@ -16,7 +17,6 @@ from scizoo_music.abc.tokens import (
     write_key,
     write_length,
 )
-from scizoo_music.abc.tunes import signature
 from scizoo_music.pieces import Key, Meter
 
 #: What can be concealed of a tune.

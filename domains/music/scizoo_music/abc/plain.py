@@ -6,6 +6,7 @@ import re
 from functools import lru_cache
 
 from scizoo.errors import DataError
+from scizoo_music.abc.bars import signature
 from scizoo_music.abc.tokens import (
     parse_key,
     parse_length,
@@ -17,7 +18,6 @@ from scizoo_music.abc.tokens import (
     write_key,
     write_length,
 )
-from scizoo_music.abc.tunes import signature
 from scizoo_music.pieces import Key, transposed_fifths
 
 _LETTERS = "CDEFGAB"

@@ -6,13 +6,13 @@ many times as long; the tests compare both. Repeats are not written out: a tune 
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass, field
 from fractions import Fraction
 
 import numpy as np
 
 from scizoo.errors import DataError
+from scizoo_music.abc.bars import TICKS, Bar, read_tempo, signature
 from scizoo_music.abc.tokens import (
     TUPLET_TIME,
     Tune,
@@ -24,42 +24,11 @@ from scizoo_music.abc.tokens import (
     split_tune,
     tokens,
 )
-from scizoo_music.pieces import Key, Meter, Piece, Tempo
+from scizoo_music.pieces import Key, Meter, Piece
 
 _STEPS = {"C": 0, "D": 2, "E": 4, "F": 5, "G": 7, "A": 9, "B": 11}
-_SHARPS = "FCGDAEB"
 _SIGNS = {"^": 1, "^^": 2, "_": -1, "__": -2, "=": 0}
-_TEMPO = re.compile(r"(?:(\d+)/(\d+))?\s*=?\s*(\d{1,3})(?:\s|$|\")")
 _LONGEST = 100_000  # signs of a tune
-#: Times are whole numbers, so many a quarter beat: ten halvings, and triplets to septuplets within them.
-TICKS = 2**10 * 3**2 * 5 * 7
-
-
-@dataclass(frozen=True)
-class Bar:
-    """One bar as it is written.
-
-    Parameters
-    ----------
-    length : int
-        In ticks.
-    expected : int
-        What the meter wants; 0 in free meter.
-    left, right : str
-        The bar lines at its sides; empty at the beginning or end of the tune.
-    """
-
-    length: int
-    expected: int
-    left: str
-    right: str
-
-    @property
-    def adds_up(self) -> bool:
-        """Whether it is full, or a shorter one where one may stand: at a repeat, an end, or as pick-up."""
-        if not self.expected or self.length == self.expected:
-            return True
-        return self.length < self.expected and any(bar != "|" for bar in (self.left, self.right))
 
 
 @dataclass
@@ -154,7 +123,7 @@ class _Reader:
             voice=np.array([number for _, number in found]),
             meters=self.meters,
             keys=self.keys,
-            tempos=_tempo(fields.get("Q", "")),
+            tempos=read_tempo(fields.get("Q", "")),
             pickup=first.length / TICKS if first is not None and short else 0.0,
             title=fields.get("T", ""),
             composer=fields.get("C", ""),
@@ -304,19 +273,3 @@ def _times(time: int, factor: Fraction) -> int:
     if rest or not found:
         raise DataError("a note is finer than this reader's grid.", expected="notes of at least 1/1024")
     return found
-
-
-def signature(key: Key) -> dict[str, int]:
-    """Give the letters that a key signature alters, and by how much."""
-    if key.fifths >= 0:
-        return dict.fromkeys(_SHARPS[: key.fifths], 1)
-    return dict.fromkeys(_SHARPS[key.fifths :], -1)
-
-
-def _tempo(text: str) -> list[Tempo]:
-    """Read a ``Q:`` field; words alone say nothing."""
-    found = _TEMPO.search(text)
-    if found is None or not int(found[3]):
-        return []
-    beat = Fraction(int(found[1]), int(found[2])) if found[1] and int(found[2]) else Fraction(1, 4)
-    return [Tempo(0.0, float(int(found[3]) * beat * 4))] if beat else []

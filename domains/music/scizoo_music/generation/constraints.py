@@ -9,8 +9,9 @@ import numpy as np
 from scizoo.data.tokenizer import TokenTokenizer
 from scizoo.errors import ConfigError, DataError
 from scizoo.models.sampling import Constraint
+from scizoo_music.abc.bars import signature
 from scizoo_music.abc.tokens import parse_key, parse_meter, parse_unit, write_key
-from scizoo_music.abc.tunes import read_tune, signature
+from scizoo_music.abc.tunes import read_tune
 from scizoo_music.pieces import as_piece
 from scizoo_music.tokenizers.abc import AbcTokenizer
 from scizoo_music.tokenizers.frames import FrameTokenizer
