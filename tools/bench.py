@@ -226,11 +226,24 @@ def code_tokenizers() -> Rows:
     ]
 
 
+def abc() -> Rows:
+    """Measure the tokenizers of ABC notation beside a plain Python loop."""
+    from bench_music import LOOP, speeds_of
+
+    speeds = speeds_of()
+    return [
+        {"what": name, "value": speed, "unit": "MB/s", "ratio": speed / speeds[LOOP], "to": LOOP}
+        for name, speed in speeds.items()
+        if name != LOOP
+    ]
+
+
 PARTS: dict[str, Callable[[], Rows]] = {
     "start_up": start_up,
     "training": training,
     "tokenizers": tokenizers,
     "code_tokenizers": code_tokenizers,
+    "abc": abc,
 }
 
 if __name__ == "__main__":

@@ -29,13 +29,19 @@ class Domain:
         Import names of the field's libraries; ``scizoo doctor`` looks for them.
     picture : str, optional
         Dotted path of ``draw(axes, record, prediction)``, which draws one record for the report.
+    media : str, optional
+        Dotted path of ``media(record, prediction) -> list of (label, MIME type, bytes)``: sounds, pictures
+        or films of one record that the report holds beside its picture.
+    writes : mapping of str to str
+        Files of one generated record: the end of the file's name without the dot to the dotted path of
+        ``write(value) -> bytes``, which is given the field's object.
     inspect : str, optional
         Dotted path of ``inspect(data_config) -> list``, extra findings for ``scizoo doctor``: a text each, or
         (text, remedy) for a problem. ``data_config`` holds what was given as ``data.KEY=VALUE``, as texts.
     reference : str, optional
-        Dotted path of ``inputs() -> list``: a few made-up inputs (``Record.input``) whose outputs a
-        checkpoint stores for ``scizoo verify``. Without it a few records of the data stand in, and travel
-        with the checkpoint.
+        Dotted path of ``inputs() -> list``, or of ``inputs(example) -> list`` where there are several kinds
+        of input: a few made-up inputs (``Record.input``) whose outputs a checkpoint stores for ``scizoo
+        verify``. Without it a few records of the data stand in, and travel with the checkpoint.
     reference_pairs : str, optional
         Likewise for tasks of retrieval: ``pairs() -> list`` of tuples, a query and a document.
     disclaimer : str, optional
@@ -49,6 +55,8 @@ class Domain:
     checkpoints: Mapping[str, str] = field(default_factory=dict)
     requires: tuple[str, ...] = ()
     picture: str | None = None
+    media: str | None = None
+    writes: Mapping[str, str] = field(default_factory=dict)
     inspect: str | None = None
     reference: str | None = None
     reference_pairs: str | None = None

@@ -86,7 +86,26 @@ class SpeechCompleter(SpeechScorer):
         return super().score(generated) | {
             "right": SampleFigure("right", "higher", right, bounds=(0, 1), groups=names)
         }
+
+
+def sound(record, prediction):
+    return [("as spoken", "audio/wav", b"RIFF" + record.input.encode())]
+
+
+def spelled(value):
+    return value.encode()
 '''
+
+FACE = """from scizoo.domain import Domain
+
+DOMAIN = Domain(
+    "toy",
+    "About toys",
+    "scizoo_toy",
+    media="scizoo_toy.speech.sound",
+    writes={"txt": "scizoo_toy.speech.spelled"},
+)
+"""
 
 
 def write_words(path: Path, count: int = 200, seed: int = 0) -> Path:
@@ -105,7 +124,7 @@ def write_words(path: Path, count: int = 200, seed: int = 0) -> Path:
 def toy(make_plugin, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A working directory with words.csv, and the domain that judges them installed."""
     tasks = {"conf/task/toy/speech.yaml": TASK, "conf/task/toy/tuned.yaml": TUNED}
-    make_plugin("toy", files={**tasks, "speech.py": SPEECH})
+    make_plugin("toy", face=FACE, files={**tasks, "speech.py": SPEECH})
     work = tmp_path / "work"
     work.mkdir()
     monkeypatch.chdir(work)
@@ -203,6 +222,8 @@ def test_the_report_carries_table_verdict_samples_cost_and_the_way_to_reproduce(
     page = (tuned / "report.html").read_text()
     for words in ("Generated records", "held-out records", report["samples"]["shown"][0]["id"]):
         assert words in page
+    valid = [one for one in report["samples"]["shown"] if one["figures"]["validity"] == 1]
+    assert valid and page.count("<audio") == len(valid) and "as spoken" in page
 
 
 def test_pretraining_shows_in_the_likelihood(tuned):
@@ -218,6 +239,9 @@ def test_samples_are_all_there_with_what_is_known_of_each(tuned):
     first = rows[0]
     assert set(first) >= {"id", "contender", "text", "log_likelihood_per_token", "validity", "copied_share"}
     assert all(float(row["log_likelihood_per_token"]) < 0 for row in rows)
+    named = [row["txt"] for row in rows if row["txt"]]
+    assert len(named) == 20 and all(row["txt"] for row in rows[:20] if row["text"])
+    assert (tuned / rows[0]["txt"]).read_text() == rows[0]["text"]
     shares = [float(row["validity"]) for row in rows if row["id"].startswith("lora")]
     assert np.mean(shares) == pytest.approx(scores(tuned)["lora"]["validity"]["value"])
 
@@ -292,6 +316,7 @@ def test_generate_is_reproduced_by_its_seed_whatever_the_batches(learnt, capsys)
     assert len(set(texts("d"))) == 1
     rows = table(Path("a/samples.csv"))
     assert list(rows[0])[:3] == ["id", "text", "log_likelihood_per_token"]
+    assert [Path("a", row["txt"]).read_text() for row in rows if row["txt"]] == [t for t in texts("a") if t]
     model = scizoo.load(learnt / "checkpoint", device="cpu")
     ended = [row for row in rows if row["finished"] == "true" and row["text"]]
     again = model.score([row["text"] for row in ended])
@@ -318,6 +343,9 @@ def test_a_checkpoint_stands_in_the_place_of_the_task(learnt, capsys):
     printed = Path(capsys.readouterr().out.splitlines()[-1])
     assert printed.parts[:3] == ("runs", "generate", "checkpoint") and len(texts(str(printed))) == 2
     assert (printed / "command.txt").read_text().startswith(f"scizoo generate {folder} ")
+    assert (printed / "samples").is_dir()
+    assert generate("samples.count=2", "files.formats=[]", "run_dir=plain", task=folder) == 0
+    assert not Path("plain/samples").exists()
     assert cli.main(["generate", folder, "--help"]) == 0
     assert "samples.temperature" in capsys.readouterr().out
     assert generate(f"checkpoint={folder}", task=folder) == 2
@@ -331,6 +359,7 @@ def test_a_checkpoint_stands_in_the_place_of_the_task(learnt, capsys):
         (["generate", "toy/speech"], "checkpoint must be given"),
         (["generate", "toy/speech", "samples.cuont=2"], "samples.count"),
         (["generate", "toy/speech", "samples.count=0"], "samples.count=0"),
+        (["generate", "toy/speech", "files.most=-1"], "files.most=-1"),
         (["generate", "toy/speech", "checkpoint=toy/none"], "There is no checkpoint"),
         (["compare", "toy/speech", "data.path=words.csv"], "scizoo finetune toy/speech"),
         (["predict", "toy/speech", "data.path=words.csv"], "scizoo generate toy/speech"),

@@ -92,6 +92,8 @@ class TokenTokenizer(Tokenizer):
     #: What :meth:`size` counts, such as "byte". The likelihood of language models is then told per unit, so
     #: that models of different tokenizers can be compared. None: nothing but tokens can be counted.
     unit: ClassVar[str | None] = None
+    #: Whether the field states that likelihood in nats; in bits otherwise.
+    in_nats: ClassVar[bool] = False
 
     @property
     @abstractmethod

@@ -12,7 +12,7 @@ from scizoo.data.tokenizer import TokenTokenizer
 from scizoo.data.windows import Context
 from scizoo.errors import ConfigError
 from scizoo.evaluation.ngram import NGramModel
-from scizoo.models.generation import draw_tokens
+from scizoo.models.generation import LogitsProcessor, draw_tokens
 from scizoo.models.sampling import Drawn, Sampling, uniforms
 
 _CELLS = 8_000_000  # of the table of next-token probabilities
@@ -102,10 +102,14 @@ class NGramGenerator(RecordGenerator):
         most: int,
         seed: int,
     ) -> Drawn:
-        """Write records token by token; see :class:`RecordGenerator`."""
+        """Write records token by token, refused ones once; see :class:`RecordGenerator`."""
         chunk = max(1, _CELLS // tokenizer.vocab_size)
+        constraint = sampling.constrained()
+        processor = None if constraint is None else constraint.processor(tokenizer)
         parts = [
-            self._chunk(starts[some], sampling, tokenizer, context, uniforms(seed, some.tolist(), most))
+            self._chunk(
+                starts[some], sampling, tokenizer, context, uniforms(seed, some.tolist(), most), processor
+            )
             for some in np.array_split(np.arange(len(starts)), -(-len(starts) // chunk))
         ]
         return Drawn(
@@ -123,6 +127,7 @@ class NGramGenerator(RecordGenerator):
         tokenizer: TokenTokenizer,
         context: Context,
         numbers: np.ndarray,
+        processor: LogitsProcessor | None,
     ) -> Drawn:
         count, most = numbers.shape
         end = tokenizer.sep_id if context.add_sep else None
@@ -133,6 +138,8 @@ class NGramGenerator(RecordGenerator):
             open_rows = np.flatnonzero(~ended)
             probability = self.model.next_token(ids[open_rows, -self.order :])
             logits = torch.from_numpy(np.log(probability))
+            if processor is not None:
+                logits = processor(torch.from_numpy(ids[open_rows]), logits)
             logits[:, banned] = -torch.inf
             chosen = draw_tokens(
                 logits,

@@ -30,6 +30,8 @@ class Likelihood:
         :attr:`~scizoo.data.tokenizer.TokenTokenizer.unit`.
     unit : str, optional
         That unit, such as "byte".
+    in_nats : bool
+        Whether the field states the likelihood per unit in nats; in bits otherwise.
     """
 
     sums: np.ndarray
@@ -37,15 +39,25 @@ class Likelihood:
     groups: np.ndarray
     sizes: np.ndarray | None = None
     unit: str | None = None
+    in_nats: bool = False
 
     def per_token(self, weights: np.ndarray) -> np.ndarray:
         """Negative log-likelihood per token under weights (B, R)."""
         return -(weights @ self.sums) / np.maximum(weights @ self.tokens, 1)
 
     def per_unit(self, weights: np.ndarray) -> np.ndarray:
-        """Bits per unit under weights (B, R); tokenizers do not change what a unit is."""
+        """Bits or nats per unit under weights (B, R); tokenizers do not change what a unit is."""
         assert self.sizes is not None
-        return -(weights @ self.sums) / np.log(2) / np.maximum(weights @ self.sizes, 1)
+        base = 1.0 if self.in_nats else np.log(2)
+        return -(weights @ self.sums) / base / np.maximum(weights @ self.sizes, 1)
+
+    def unit_metric(self) -> tuple[str, str] | None:
+        """Give the name and the title of the figure per unit, where there is a unit."""
+        if self.unit is None:
+            return None
+        if self.in_nats:
+            return f"nll_per_{self.unit}", f"NLL per {self.unit}"
+        return bits_per(self.unit), f"bits per {self.unit}"
 
     def estimates(self, *, resamples: int, level: float) -> dict[str, Estimate]:
         """Give the likelihood per token, record and unit (where there is one), bootstrapped over groups."""
@@ -54,8 +66,9 @@ class Likelihood:
             NLL_TOKEN: estimate_function(self.per_token, self.groups, **settings),
             NLL_RECORD: estimate_function(mean_of(-self.sums), self.groups, **settings),
         }
-        if self.unit is not None and self.sizes is not None:
-            found[bits_per(self.unit)] = estimate_function(self.per_unit, self.groups, **settings)
+        named = self.unit_metric()
+        if named is not None and self.sizes is not None:
+            found[named[0]] = estimate_function(self.per_unit, self.groups, **settings)
         return found
 
 

@@ -162,6 +162,39 @@ class MinHashTextSimilarity:
                 shares[row] = np.isin(mine, sketch).mean()
         return shares
 
+    def groups(self, records: Sequence[Record]) -> np.ndarray:
+        """Number the texts so that near duplicates, and near duplicates of those, have the same number.
+
+        Returns
+        -------
+        ndarray of int64, shape (records,)
+            The position of the first text of each one's group.
+        """
+        sets = [self._shingles(record) for record in records]
+        parent = np.arange(len(records))
+
+        def root(place: int) -> int:
+            while parent[place] != place:
+                parent[place] = parent[parent[place]]
+                place = int(parent[place])
+            return place
+
+        compared: set[tuple[int, int]] = set()
+        for key in _bands(self._signatures(sets), self._width()) if len(records) else ():
+            order = np.argsort(key, kind="stable")
+            ordered = key[order]
+            # Of a bucket each text is compared with the few before it: all of them are much alike.
+            for back in range(1, _CANDIDATES + 1):
+                for at in np.flatnonzero(ordered[back:] == ordered[:-back]).tolist():
+                    one, other = sorted((int(order[at]), int(order[at + back])))
+                    if (one, other) in compared:
+                        continue
+                    compared.add((one, other))
+                    first, second = sorted((root(one), root(other)))
+                    if first != second and _jaccard(sets[one], sets[other]) >= self.threshold:
+                        parent[second] = first
+        return np.array([root(place) for place in range(len(records))], dtype=np.int64)
+
     def _shingles(self, record: Record) -> np.ndarray:
         """Hash every run of ``shingle`` characters; a shorter text is one shingle."""
         codes = np.frombuffer(" ".join(_text(record).split()).encode("utf-32-le"), dtype=np.uint32)

@@ -374,7 +374,8 @@ class WritingArena:
             return Likelihood(sums, tokens, groups)
         scorer = self._scorer
         scored = [value if scorer is None else scorer.answer(value) for value in self.inputs(rows)]
-        return Likelihood(sums, tokens, groups, np.array([self.tokenizer.size(one) for one in scored]), unit)
+        sizes = np.array([self.tokenizer.size(one) for one in scored])
+        return Likelihood(sums, tokens, groups, sizes, unit, self.tokenizer.in_nats)
 
 
 def _by_record(

@@ -13,7 +13,7 @@ from scizoo.evaluation.cost import duration
 from scizoo.evaluation.findings import Settings
 from scizoo.evaluation.generation import Scorer
 from scizoo.evaluation.intervals import Estimate, holm
-from scizoo.evaluation.likelihood import NLL_RECORD, NLL_TOKEN, bits_per, difference_of_likelihood
+from scizoo.evaluation.likelihood import NLL_RECORD, NLL_TOKEN, difference_of_likelihood
 from scizoo.evaluation.metrics import Metric
 from scizoo.evaluation.plain import plain
 from scizoo.evaluation.sample_figures import (
@@ -106,8 +106,9 @@ def find(written: Sequence[Written], scorer: Scorer, main: str, settings: Settin
         known = one.likelihood.get("validation")
         if known is not None:
             validation[key] = float(known.per_token(np.ones((1, len(known.sums))))[0])
-    known = written[0].likelihood.get("test")
-    metrics = _columns(figures[written[0].contender.key], main, None if known is None else known.unit)
+    judged = written[0].likelihood.get("test")
+    unit = None if judged is None else judged.unit_metric()
+    metrics = _columns(figures[written[0].contender.key], main, unit)
     baselines = [one for one in written if one.contender.role == "baseline"]
     best = min(baselines, key=lambda one: validation[one.contender.key], default=None)
     scratch = next((one for one in written[1:] if one.contender.role == "scratch"), None)
@@ -139,11 +140,11 @@ def find(written: Sequence[Written], scorer: Scorer, main: str, settings: Settin
     )
 
 
-def _columns(figures: Mapping[str, SampleFigure], main: str, unit: str | None) -> list[Metric]:
+def _columns(figures: Mapping[str, SampleFigure], main: str, unit: tuple[str, str] | None) -> list[Metric]:
     return [
         describe_metric(NLL_TOKEN, "NLL per token", "lower"),
         figures[main].metric(main),
-        *([] if unit is None else [describe_metric(bits_per(unit), f"bits per {unit}", "lower")]),
+        *([] if unit is None else [describe_metric(*unit, "lower")]),
         *(figure.metric(name) for name, figure in figures.items() if name != main),
         describe_metric(NLL_RECORD, "NLL per record", "lower"),
     ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from inspect import signature
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
@@ -71,11 +72,14 @@ def reference_inputs(domain: str, records: Iterable[Record]) -> list[Any]:
     ----------
     domain : str
     records : iterable of Record
-        Read only where the domain names no inputs of its own.
+        Read only where the domain names no inputs of its own, or asks for an example.
     """
     face = plugins.domains().get(domain)
     if face is not None and face.reference:
-        return list(get_class(face.reference, key=f"the reference inputs of {domain}")())
+        made = get_class(face.reference, key=f"the reference inputs of {domain}")
+        # A domain of several kinds of input asks for one, so as to make up others like it.
+        example = [record.input for record in islice(records, 1)] if signature(made).parameters else []
+        return list(made(*example))
     return [record.input for record in islice(records, REFERENCE_INPUTS)]
 
 

@@ -8,13 +8,16 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from scizoo import plugins
 from scizoo.api import load
 from scizoo.config import to_plain
 from scizoo.data.task import open_dataset, read_records
 from scizoo.data.tokenizer import TokenTokenizer
 from scizoo.errors import ConfigError
 from scizoo.evaluation.generation import Scorer
+from scizoo.jobs.facts import domain_of
 from scizoo.jobs.generation import make_scorer
+from scizoo.jobs.media import FileSettings, write_record_files
 from scizoo.jobs.predict import write_table
 from scizoo.models.sampling import Drawn, Sampling, decode, draw, starts_of
 from scizoo.training.build import make_context
@@ -43,7 +46,7 @@ def run(cfg: DictConfig, run_dir: Path) -> dict[str, Any]:
     """
     plain = to_plain(cfg)
     sampling = Sampling.from_config(plain.get("samples"))
-    scorer = make_scorer(plain)
+    scorer, files = make_scorer(plain), FileSettings.from_config(plain.get("files"))
     if not plain.get("checkpoint"):
         raise ConfigError(
             "checkpoint must be given.",
@@ -53,6 +56,7 @@ def run(cfg: DictConfig, run_dir: Path) -> dict[str, Any]:
     on_cpu = str((plain.get("trainer") or {}).get("accelerator")) == "cpu"
     model = load(str(plain["checkpoint"]), device="cpu" if on_cpu else "auto")
     objective, tokenizer = check_generator(model.checkpoint)
+    writers = files.writers(domain_of(plain) or plugins.domains().get(model.checkpoint.manifest.domain))
     names, prompts = read_prompts(plain, run_dir, scorer)
     if prompts:
         log.info("%d records of each prompt; prompts: %d", sampling.count, len(prompts))
@@ -72,6 +76,10 @@ def run(cfg: DictConfig, run_dir: Path) -> dict[str, Any]:
     if lost:
         log.warning("%d of %d samples stand for no record; their text is empty.", lost, len(values))
     table = sample_table(drawn, ["" if value is None else scorer.text(value) for value in values], names)
+    ids = [str(name) for name in table["id"]]
+    found = write_record_files(run_dir / "samples", writers, ids, values, files.most)
+    for ending, paths in found.items():
+        table[ending] = paths
     path = write_table(run_dir / str(plain.get("output") or "samples.csv"), table)
     log.info("%d records in %s", len(table), path)
     return {"samples": str(path), "rows": len(table), "undecodable": lost}

@@ -19,8 +19,9 @@ from scizoo.evaluation.report.render import write_report
 from scizoo.evaluation.writers import WritingArena
 from scizoo.evaluation.written import find
 from scizoo.files import cache_dir
-from scizoo.jobs.facts import describe
+from scizoo.jobs.facts import describe, domain_of
 from scizoo.jobs.generation_files import Work, report, save, show, write_metrics, write_samples
+from scizoo.jobs.media import FileSettings
 from scizoo.jobs.reporting import audit
 from scizoo.models.sampling import Sampling
 from scizoo.training.generative import check_generator
@@ -45,6 +46,7 @@ def run(cfg: Mapping[str, Any], run_dir: Path) -> dict[str, Any]:
     """
     scorer = make_scorer(cfg)
     sampling = Sampling.from_config(cfg.get("samples"))
+    FileSettings.from_config(cfg.get("files")).writers(domain_of(cfg))  # refused before anything is trained
     everyone = contenders(cfg)
     if str((cfg.get("adapt") or {}).get("mode")) == "probe":
         raise ConfigError(

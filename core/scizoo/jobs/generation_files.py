@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Mapping, Sequence
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ from scizoo.evaluation.cells import data_digest
 from scizoo.evaluation.corpora import sketch_corpus
 from scizoo.evaluation.generation import Scorer
 from scizoo.evaluation.intervals import Estimate
-from scizoo.evaluation.likelihood import NLL_TOKEN, bits_per
+from scizoo.evaluation.likelihood import NLL_TOKEN
 from scizoo.evaluation.plain import plain
 from scizoo.evaluation.table import rich_table
 from scizoo.evaluation.writers import Written
@@ -23,6 +24,7 @@ from scizoo.evaluation.written import Findings, shown_samples
 from scizoo.files import atomic_path, write_json
 from scizoo.jobs.cards import make_card, reference_inputs
 from scizoo.jobs.facts import data_section, domain_of, draw_pictures, reproduce_section
+from scizoo.jobs.media import FileSettings, attach_media, write_record_files
 from scizoo.jobs.pretrain import training_data
 
 
@@ -50,31 +52,48 @@ class Work:
 
 
 def write_samples(work: Work) -> Path:
-    """Write ``samples.csv``: a row a record that a contender wrote, whole or not at all."""
+    """Write ``samples.csv``: a row a record that a contender wrote, whole or not at all.
+
+    Of the first contender's records the first ones become the domain's files too, where it writes any.
+    """
+    path, folder = work.run_dir / "samples.csv", work.run_dir / "samples"
+    files = _record_files(work, folder)
+    try:
+        with atomic_path(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as stream:
+            csv.writer(stream).writerows(_sample_rows(work, files))
+    except BaseException:
+        shutil.rmtree(folder, ignore_errors=True)  # files without the table that names them help no one
+        raise
+    return path
+
+
+def _sample_rows(work: Work, files: Mapping[str, Sequence[str]]) -> Iterator[list[Any]]:
     figures = work.findings.figures
     columns = list(dict.fromkeys(name for one in figures.values() for name in per_sample(one)))
-    header = ["id", "contender", "text", "log_likelihood_per_token", "tokens", "finished", *columns]
-    path = work.run_dir / "samples.csv"
-    with atomic_path(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as stream:
-        writer = csv.writer(stream)
-        writer.writerow(header)
-        for one in work.written:
-            if one.drawn is None:
-                continue
-            values = per_sample(figures[one.contender.key])
-            for number, value in enumerate(one.generated.inputs):
-                writer.writerow(
-                    [
-                        f"{one.contender.key}-{number + 1}",
-                        one.contender.title,
-                        "" if value is None else work.scorer.text(value),
-                        f"{one.drawn.per_token[number]:.6g}",
-                        int(one.drawn.tokens[number]),
-                        "true" if one.drawn.finished[number] else "false",
-                        *(_cell(values[name][number]) if name in values else "" for name in columns),
-                    ]
-                )
-    return path
+    yield ["id", "contender", "text", "log_likelihood_per_token", "tokens", "finished", *columns, *files]
+    for one in work.written:
+        if one.drawn is None:
+            continue
+        values = per_sample(figures[one.contender.key])
+        for number, value in enumerate(one.generated.inputs):
+            yield [
+                f"{one.contender.key}-{number + 1}",
+                one.contender.title,
+                "" if value is None else work.scorer.text(value),
+                f"{one.drawn.per_token[number]:.6g}",
+                int(one.drawn.tokens[number]),
+                "true" if one.drawn.finished[number] else "false",
+                *(_cell(values[name][number]) if name in values else "" for name in columns),
+                *(found[number] if one is work.written[0] else "" for found in files.values()),
+            ]
+
+
+def _record_files(work: Work, folder: Path) -> dict[str, list[str]]:
+    main, settings = work.written[0], FileSettings.from_config(work.cfg.get("files"))
+    values = main.generated.inputs
+    names = [f"{main.contender.key}-{number + 1}" for number in range(len(values))]
+    writers = settings.writers(domain_of(work.cfg))
+    return write_record_files(folder, writers, names, values, settings.most)
 
 
 def per_sample(figures: Mapping[str, Any]) -> dict[str, Any]:
@@ -212,7 +231,9 @@ def report(work: Work, leakage: Mapping[str, Any]) -> dict[str, Any]:
     shown, records = shown_samples(
         main, work.scorer, findings.figures, int((cfg.get("evaluation") or {}).get("shown") or 0)
     )
-    draw_pictures(domain, [(entry, record, None) for entry, record in zip(shown, records) if record])
+    valid = [(entry, record, None) for entry, record in zip(shown, records) if record]
+    draw_pictures(domain, valid)
+    attach_media(domain, valid)
     metric = findings.metrics[0]
     return {
         "format_version": 1,
@@ -259,7 +280,8 @@ def show(work: Work) -> None:
 
     findings = work.findings
     known = work.written[0].likelihood.get("test")
-    bits = [] if known is None or known.unit is None else [bits_per(known.unit)]
-    first = dict.fromkeys([NLL_TOKEN, *bits, findings.main, "validity", "uniqueness", "novelty"])
+    unit = None if known is None else known.unit_metric()
+    per = [] if unit is None else [unit[0]]
+    first = dict.fromkeys([NLL_TOKEN, *per, findings.main, "validity", "uniqueness", "novelty"])
     metrics = [metric for metric in findings.metrics if metric.name in first]
     Console().print(rich_table(findings.rows, metrics, title=f"{work.data.name}: {findings.samples}"))

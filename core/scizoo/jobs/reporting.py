@@ -41,6 +41,7 @@ from scizoo.evaluation.table import Row, table_section
 from scizoo.evaluation.verdict import Verdict, headlines, verdict
 from scizoo.files import cache_dir
 from scizoo.jobs.facts import data_section, domain_of, draw_pictures, reproduce_section
+from scizoo.jobs.media import attach_media
 
 log = logging.getLogger(__name__)
 
@@ -122,6 +123,7 @@ class Report:
         ]
         domain = domain_of(self.cfg)
         draw_pictures(domain, shown)
+        attach_media(domain, shown)
         return plain(
             {
                 "format_version": 1,

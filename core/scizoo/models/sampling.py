@@ -2,19 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import torch
 
+from scizoo.config import instantiate
 from scizoo.data.tokenizer import TokenTokenizer
 from scizoo.data.windows import Context
 from scizoo.errors import ConfigError, DataError, did_you_mean
 from scizoo.models.backbones import Backbone
-from scizoo.models.generation import generate
+from scizoo.models.generation import LogitsProcessor, generate
 from scizoo.models.objectives import CausalLM
+
+
+class Constraint(ABC):
+    """What written records must keep to; a field fills it in."""
+
+    @abstractmethod
+    def processor(self, tokenizer: TokenTokenizer) -> LogitsProcessor | None:
+        """Give what changes next-token scores so that no forbidden token is written; None changes nothing."""
+
+    def accepts(self, value: Any) -> bool:
+        """Tell whether a written record, decoded, keeps to what its tokens alone cannot show."""
+        return True
 
 
 @dataclass(frozen=True)
@@ -37,6 +51,10 @@ class Sampling:
         How many tokens of a record serve as its prompt; None: all.
     batch_size : int
         Records written at once. It does not change them.
+    constraint : mapping, optional
+        Describes a :class:`Constraint`.
+    attempts : int
+        How often a record that the constraint refuses is written, at most; the last one is kept.
 
     Raises
     ------
@@ -51,9 +69,11 @@ class Sampling:
     max_tokens: int | None = None
     prompt_tokens: int | None = None
     batch_size: int = 64
+    constraint: Mapping[str, Any] | None = None
+    attempts: int = 1
 
     def __post_init__(self) -> None:
-        for key in ("count", "batch_size", "max_tokens", "top_k", "prompt_tokens"):
+        for key in ("count", "batch_size", "attempts", "max_tokens", "top_k", "prompt_tokens"):
             value = getattr(self, key)
             optional = key in ("max_tokens", "top_k", "prompt_tokens")
             whole = isinstance(value, int) and not isinstance(value, bool)
@@ -65,6 +85,24 @@ class Sampling:
             if not (value is None and key == "top_p") and not (known and low <= value <= high):
                 words = "a number from 0" if key == "temperature" else "a number above 0 and up to 1"
                 raise ConfigError(f"samples.{key}={value}", expected=words)
+
+    def constrained(self) -> Constraint | None:
+        """Make the constraint, where there is one.
+
+        Raises
+        ------
+        ConfigError
+            When what is described is none.
+        """
+        if not self.constraint:
+            return None
+        made = instantiate(dict(self.constraint))
+        if not isinstance(made, Constraint):
+            raise ConfigError(
+                f"samples.constraint: {self.constraint.get('_target_')} gives no Constraint.",
+                expected="a subclass of scizoo.models.sampling.Constraint",
+            )
+        return made
 
     @classmethod
     def from_config(cls, settings: Any) -> Sampling:
@@ -190,28 +228,30 @@ def draw(
     starts = list(starts) or [np.array([tokenizer.cls_id], dtype=np.int64)]
     total = len(starts) * sampling.count
     made: dict[int, tuple[np.ndarray, bool, float, int]] = {}
+    constraint = sampling.constrained()
+    processor = None if constraint is None else constraint.processor(tokenizer)
     # Prompts of one length share batches, so that none is padded.
     order = sorted(range(total), key=lambda number: len(starts[number // sampling.count]))
-    at = 0
-    while at < total:
-        length = len(starts[order[at] // sampling.count])
-        some = [
-            number
-            for number in order[at : at + sampling.batch_size]
-            if len(starts[number // sampling.count]) == length
-        ]
-        most = new_tokens(sampling, context, backbone, length)
-        given = np.stack([starts[number // sampling.count] for number in some])
-        made.update(
-            zip(
-                some,
-                _batch(backbone, head, tokenizer, context, sampling, given, uniforms(seed, some, most)),
-                strict=True,
-            )
-        )
-        at += len(some)
-        if on_progress is not None:
-            on_progress(at, total)
+    for attempt in range(sampling.attempts):
+        at = 0
+        while at < len(order):
+            length = len(starts[order[at] // sampling.count])
+            some = [
+                number
+                for number in order[at : at + sampling.batch_size]
+                if len(starts[number // sampling.count]) == length
+            ]
+            most = new_tokens(sampling, context, backbone, length)
+            given = np.stack([starts[number // sampling.count] for number in some])
+            numbers = uniforms(seed, [number + attempt * total for number in some], most)
+            written = _batch(backbone, head, tokenizer, context, sampling, given, numbers, processor)
+            made.update(zip(some, written, strict=True))
+            at += len(some)
+            if on_progress is not None and not attempt:
+                on_progress(at, total)
+        if constraint is None:
+            break
+        order = [number for number in order if not _accepted(constraint, tokenizer, made[number][0])]
     ordered = [made[number] for number in range(total)]
     return Drawn(
         rows=[one[0] for one in ordered],
@@ -240,6 +280,11 @@ def starts_of(
     ]
 
 
+def _accepted(constraint: Constraint, tokenizer: TokenTokenizer, row: np.ndarray) -> bool:
+    value = decode(tokenizer, row)
+    return value is not None and constraint.accepts(value)
+
+
 @torch.inference_mode()
 def _batch(
     backbone: Backbone,
@@ -249,6 +294,7 @@ def _batch(
     sampling: Sampling,
     given: np.ndarray,
     numbers: np.ndarray,
+    processor: LogitsProcessor | None,
 ) -> list[tuple[np.ndarray, bool, float, int]]:
     """Write one batch (B, P): of each row its tokens, whether it ended, its likelihood, tokens written."""
     device = next(backbone.parameters()).device
@@ -266,6 +312,7 @@ def _batch(
         pad_id=tokenizer.pad_id,
         forbidden=sorted(special - {ends}),
         draws=torch.from_numpy(numbers),
+        logits_processor=processor,
     )
     real = ids != tokenizer.pad_id  # padding is never written, so that it can only follow an end
     scores = head.token_log_likelihood(

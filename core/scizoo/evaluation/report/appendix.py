@@ -13,6 +13,7 @@ from scizoo.evaluation.cost import duration
 from scizoo.evaluation.report import tables
 from scizoo.evaluation.report.figures import shown, usable
 from scizoo.evaluation.report.markup import Markup, tag
+from scizoo.evaluation.report.media import players
 
 Content = Mapping[str, Any]
 _MOST_SHOWN = 6  # values of a target, beyond which only the first and the last are written
@@ -81,7 +82,8 @@ def mistakes(content: Content) -> Part | None:
         if "answers" in one:
             cards.append(_search(one, image))
             continue
-        cards.append(tag("article", tag("h3", tag("bdi", one["id"])), image, tables.facts(pairs)))
+        sounds = players(one.get("media"), f"Record {one['id']}")
+        cards.append(tag("article", tag("h3", tag("bdi", one["id"])), image, sounds, tables.facts(pairs)))
     if any("answers" in one for one in found):
         lead = f"The test records for which {judged(main)} put most documents before the right one."
         return Part("mistakes", "Worst searches", lead, tag("div", cards, class_="cards"))
@@ -130,7 +132,8 @@ def samples(content: Content) -> Part | None:
             *((name.replace("_", " "), _said(value)) for name, value in (one.get("figures") or {}).items()),
         ]
         name = tag("h3", tag("bdi", one["id"]))
-        cards.append(tag("article", name, image, tag(shown, words), tables.facts(pairs)))
+        sounds = players(one.get("media"), f"Record {one['id']}")
+        cards.append(tag("article", name, image, sounds, tag(shown, words), tables.facts(pairs)))
     count = tables.counted(section.get("count"), "record")
     lead = f"The first of {count} that {section['name']} wrote, as they were drawn; samples.csv holds all."
     return Part("samples", "Generated records", lead, tag("div", cards, class_="cards"))

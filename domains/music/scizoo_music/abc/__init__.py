@@ -1,0 +1,1 @@
+"""ABC notation: text, notes, transposition."""

@@ -1,0 +1,1 @@
+"""A neural codec: sound to a few numbers a frame (residual vector quantisation) and back."""

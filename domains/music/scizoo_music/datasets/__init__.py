@@ -1,0 +1,1 @@
+"""Datasets: own files, tunes and chorales that come with music21, benchmarks."""

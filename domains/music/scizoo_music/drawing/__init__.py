@@ -1,0 +1,1 @@
+"""Pictures of music: piano-roll, score, spectrogram."""

@@ -1,0 +1,1 @@
+"""Features of pieces and sounds, for the classical baselines."""

@@ -1,0 +1,1 @@
+"""Sound: recordings as arrays, their synthesis, features, spectrograms and codec."""

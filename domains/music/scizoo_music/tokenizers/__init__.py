@@ -1,0 +1,1 @@
+"""Tokenizers: pieces, ABC text and sound to what models take."""
