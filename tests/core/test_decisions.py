@@ -245,6 +245,22 @@ def test_points_have_delongs_interval_worked_out_by_hand():
     assert [point["auroc"]["low"], point["auroc"]["high"]] == pytest.approx(edges, abs=1e-5)
 
 
+def test_a_measure_that_is_undefined_is_null_in_json():
+    """Where nothing is called positive there is no predictive value; metrics.json must still be written."""
+    value = np.array([0.1, 0.2, 0.3, 0.2])
+    outputs = Outputs(
+        ids=np.arange(4).astype(str),
+        groups=np.arange(4).astype(str),
+        targets=np.array([0, 1, 1, 0]),
+        kind="classification",
+        classes=("no", "yes"),
+        probability=np.stack([1 - value, value], axis=1),
+    )
+    found = operating_points(outputs, resamples=20)
+    assert found["points"][0]["ppv"]["value"] is None
+    json.dumps(found, allow_nan=False)
+
+
 def test_points_of_labels_agree_with_the_bootstrap():
     outputs = labels(300, limits=(0.1, 0.2))
     found = operating_points(outputs, resamples=300)

@@ -74,10 +74,9 @@ class WindowItems(MapDataset):
         item["index"] = np.asarray(number, dtype=np.int64)
         if self.targets is None:
             return item
-        row, start, length = self.encoded.window(number)
-        record = int(self.encoded.store.row_record[row])
+        record = int(self.encoded.record_index[number])
         if isinstance(self.targets, LabelPlanes):
-            item["target"] = self.targets.plane(record, int(self.encoded.store.row_view[row]))
+            item["target"] = self.targets.plane(record, int(self.encoded.view_index[number]))
             return item
         target = self.targets[record]
         if isinstance(self.targets, Ragged):

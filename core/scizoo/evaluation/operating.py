@@ -16,6 +16,7 @@ from scizoo.evaluation.delong import auroc_interval
 from scizoo.evaluation.intervals import estimate
 from scizoo.evaluation.metrics import METRICS, two_classes
 from scizoo.evaluation.outputs import Outputs
+from scizoo.evaluation.plain import plain
 
 log = logging.getLogger(__name__)
 
@@ -184,4 +185,6 @@ def operating_points(
                 },
             }
         )
-    return {"points": points, "chosen": bool(outputs.thresholds)}
+    # Where nothing is said to be positive, what such a claim is worth is undefined.
+    found: dict[str, Any] = plain({"points": points, "chosen": bool(outputs.thresholds)})
+    return found
