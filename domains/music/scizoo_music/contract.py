@@ -176,7 +176,7 @@ EXAMPLES = Examples(
     settings={
         "music/folk": ("data.limit=300",),
         "music/tune-tiny": ("data.limit=60", "augment.semitones=[2]"),
-        "music/tune-mlm": ("data.limit=60", "augment.semitones=[2]"),
+        "music/tune-mlm": ("data.limit=60", "augment.semitones=[2]", "context.max_length=24"),
         **dict.fromkeys(_QUESTIONS, ("data.limit=400", "data.fewest=25", "data.max_rejected=0.05")),
         "music/dance": ("data.limit=900", "data.fewest=40", "data.max_rejected=0.05"),
         "music/instruments": ("data.count=80", "data.seconds=1.0", "data.limit=200"),

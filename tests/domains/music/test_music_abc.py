@@ -53,9 +53,9 @@ def test_notes_of_every_sign() -> None:
 
 
 def test_the_same_notes_as_music21_reads(tunes: list[str]) -> None:
-    # music21 joins two notes of different pitch where a tie stands between them (here both stay), and lets an
-    # accidental end before its bar does behind a broken rhythm; the standard does not. Of a tune with repeats
-    # that begin behind a pick-up it loses a part.
+    # music21 joins two notes of different pitch where a tie stands between them (here both stay), and ends an
+    # accidental before its bar does behind a broken rhythm, which the standard does not. Of a tune whose
+    # repeats begin behind a pick-up it loses a part.
     plain = [tune for tune in tunes if not set("-^_=") & set(tune) and "|:" not in tune and "::" not in tune]
     assert len(plain) > 20
     for tune in plain[::3]:

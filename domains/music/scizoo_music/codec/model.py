@@ -103,6 +103,7 @@ class EncodecBackbone(PluginBackbone):
             raise ConfigError(
                 f"backbone: transformers makes {len(self.model.quantizer.layers)} codebooks of {books}."
             )
+        _begin_loud(self.model)
         layers: Any = self.model.quantizer.layers
         for layer in layers:
             layer.codebook.inited.zero_()
@@ -204,8 +205,10 @@ class EncodecBackbone(PluginBackbone):
         unused = torch.nonzero(book.cluster_size < _REVIVED * fair)[:, 0]
         if len(unused):
             error = (vectors - book.embed[index]).pow(2).sum(dim=1)
-            worst = torch.argsort(error, descending=True, stable=True)[: len(unused)]
-            unused = unused[: len(worst)]
+            # From the worse half, evenly: the very worst are much alike.
+            half = torch.argsort(error, descending=True, stable=True)[: max(1, len(error) // 2)]
+            unused = unused[: len(half)]
+            worst = half[torch.linspace(0, len(half) - 1, len(unused), device=half.device).long()]
             book.embed[unused] = vectors[worst]
             book.embed_avg[unused] = vectors[worst] * fair
             book.cluster_size[unused] = fair
@@ -225,3 +228,24 @@ class EncodecBackbone(PluginBackbone):
         own = next(self.parameters())
         given = torch.from_numpy(np.array(codes, dtype=np.int64))[None].to(own.device)
         return self.decode(self.from_codes(given))[0].float().cpu().numpy()
+
+
+@torch.no_grad()
+def _begin_loud(model: Any) -> None:
+    """Give convolutions weights under which a sound keeps its strength through all layers (He et al. 2015).
+
+    Those of torch weaken it layer by layer, so that latents would be all alike, and codes with them.
+    """
+    for module in model.modules():
+        if isinstance(module, torch.nn.Conv1d | torch.nn.ConvTranspose1d):
+            weight = module.weight
+            fan = (
+                weight[0].numel()
+                if isinstance(module, torch.nn.Conv1d)
+                else weight.shape[0] * weight.shape[2]
+            )
+            if isinstance(module, torch.nn.ConvTranspose1d):
+                fan = fan // module.stride[0]
+            module.weight = torch.randn_like(weight) * math.sqrt(1.5 / max(1, fan))
+            if module.bias is not None:
+                module.bias.zero_()

@@ -50,8 +50,9 @@ class HarmonyScorer(PieceScorer):
         """Measure one contender's harmonisations."""
         found = super().score(generated)
         count = len(generated)
-        agreement = np.full((count, len(_BELOW)), np.nan)
-        chords, faults = np.full(count, np.nan), np.full(count, np.nan)
+        # What cannot be read agrees with nothing; of its faults nothing can be said.
+        agreement, chords = np.zeros((count, len(_BELOW))), np.zeros(count)
+        faults = np.full(count, np.nan)
         for row, value in enumerate(generated.inputs):
             if not isinstance(value, Piece):
                 continue
