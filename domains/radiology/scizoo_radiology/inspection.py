@@ -19,7 +19,7 @@ from scizoo.data.table import TableReader
 from scizoo.errors import ConfigError, DataError, did_you_mean
 from scizoo_radiology.datasets.files import ImageFiles
 from scizoo_radiology.privacy import IDENTIFYING, Names, identifying_column, quiet
-from scizoo_radiology.readers.dicom import read_header
+from scizoo_radiology.readers.dicom import plainly, read_header
 from scizoo_radiology.readers.files import File
 from scizoo_radiology.readers.header import fields_of, names_of, text
 
@@ -126,7 +126,8 @@ class _Scan:
             kind = file.kind()
             self.kinds[kind or "other formats"] += 1
             if kind == "dicom":
-                self._dicom(file)
+                with plainly():
+                    self._dicom(file)
             elif kind in ("png", "jpeg"):
                 self.counts["embedded"] += _has_words(file, self.dataset)
             elif kind == "nifti":

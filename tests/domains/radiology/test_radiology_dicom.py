@@ -16,6 +16,8 @@ from scizoo_radiology.readers.entry import ReadingOptions
 from scizoo_radiology.readers.files import Limits, kind_of, list_files
 from scizoo_radiology.readers.series import read_dicom
 
+AXIAL = [1, 0, 0, 0, 1, 0]
+
 
 def read(path: Path | str, **options):
     """Read a file or folder; returns entries, reasons of rejections, and what was left out."""
@@ -303,3 +305,22 @@ def test_kinds_are_told_by_first_bytes(tmp_path, dicom):
     assert kind_of(b"PK\x03\x04" + bytes(40)) == "zip"
     assert kind_of(b"Dear colleague, " * 30) == ""
     assert kind_of(b"\x1f\x8b" + bytes(40)) == ""
+
+
+def test_a_damaged_header_is_one_reason_and_its_values_are_not_said(tmp_path, dicom, recwarn):
+    """Libraries convert elements when they are looked at, and repeat what is wrong with them."""
+    good = np.arange(16, dtype=np.int16).reshape(4, 4)
+    tags = {"ImageOrientationPatient": AXIAL, "PatientName": "Zyxwvut^A", "PixelSpacing": [1, 1]}
+    content = dicom(tmp_path / "a.dcm", good, **tags).read_bytes()
+    place = content.index(b"\x20\x00\x37\x00DS")
+    (tmp_path / "vr.dcm").write_bytes(content[: place + 4] + b"Dz" + content[place + 6 :])
+    place = content.index(b"\x28\x00\x30\x00DS")
+    (tmp_path / "number.dcm").write_bytes(content[: place + 8] + b"Zyx" + content[place + 11 :])
+    uid = content.index(b"\x20\x00\x0e\x00UI")
+    (tmp_path / "uid.dcm").write_bytes(content[: uid + 8] + b"Zyx" + content[uid + 11 :])
+    recwarn.clear()
+    for name in ("vr", "number", "uid"):
+        entries, reasons, _ = read(tmp_path / f"{name}.dcm")
+        assert len(entries) + len(reasons) == 1, name
+        assert "Zyx" not in str(reasons)
+    assert not [str(one.message) for one in recwarn]

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from scizoo_radiology.privacy import quiet
+from scizoo_radiology.readers.files import UnusableError
 
 if TYPE_CHECKING:
     from pydicom import Dataset
@@ -34,7 +35,7 @@ def _rescale(found: Dataset, index: int) -> tuple[float, float, str] | None:
         return None
     slope, intercept = float(where.RescaleSlope), float(where.RescaleIntercept)
     if not np.isfinite([slope, intercept]).all() or slope == 0:
-        raise ValueError(
+        raise UnusableError(
             f"its rescale slope is {slope:g} and its intercept {intercept:g}; correct the header"
         )
     return slope, intercept, str(where.get("RescaleType") or "").strip().upper()

@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from scizoo.data.opening import reading
+from scizoo.errors import DataError
 from scizoo_radiology.privacy import quiet
 from scizoo_radiology.readers.entry import ReadingOptions
-from scizoo_radiology.readers.files import File, Limits, inflate
+from scizoo_radiology.readers.files import File, Limits, UnusableError, inflate
 from scizoo_radiology.readers.header import text
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ _HU_LOW, _HU_HIGH = -9_000.0, 32_000.0
 _UNSIGNED = ("CR", "DX", "MG", "IO", "PX")
 
 
-class NoPictureError(ValueError):
+class NoPictureError(UnusableError):
     """A sound DICOM object that is no picture to learn from: a report, a plan, contours, a localizer.
 
     Parameters
@@ -43,30 +44,39 @@ class NoPictureError(ValueError):
 
 
 @contextmanager
-def _plainly() -> Iterator[None]:
-    """Say in own words what pydicom and its decoders found wrong; theirs repeat the file's values."""
+def plainly() -> Iterator[None]:
+    """Say in own words what pydicom and its decoders found wrong; theirs repeat the file's values.
+
+    pydicom converts an element when it is first looked at, so that whatever looks at one stands in here.
+
+    Raises
+    ------
+    UnusableError
+    """
     from pydicom.errors import BytesLengthException, InvalidDicomError
 
     try:
         with quiet():
             yield
+    except (UnusableError, DataError):
+        raise
     except InvalidDicomError as error:
-        raise ValueError(f"it is not DICOM; {_AS_READ}, or leave it out") from error
+        raise UnusableError(f"it is not DICOM; {_AS_READ}, or leave it out") from error
     except (EOFError, struct.error, BytesLengthException) as error:
-        raise ValueError(f"it ends before its data do (truncated); {_AS_READ}") from error
+        raise UnusableError(f"it ends before its data do (truncated), or is damaged; {_AS_READ}") from error
     except (NotImplementedError, MemoryError) as error:
-        raise ValueError(
-            "its transfer syntax or size cannot be decoded here; export it uncompressed"
+        raise UnusableError(
+            "its types, transfer syntax or size are of no kind that is read here; export it uncompressed"
         ) from error
     except RuntimeError as error:
         if "available plugins" in str(error) or "missing dependencies" in str(error):
-            raise ValueError(
+            raise UnusableError(
                 "its compressed pixels cannot be decoded: they are damaged, or of a kind that needs "
                 "pip install 'scizoo-radiology[libjpeg]' (12-bit JPEG); else export it uncompressed"
             ) from error
-        raise ValueError(f"its header or pixel data are damaged; {_AS_READ}") from error
-    except (TypeError, KeyError, AttributeError, IndexError, zlib.error) as error:
-        raise ValueError(f"its header or pixel data are damaged; {_AS_READ}") from error
+        raise UnusableError(f"its header or pixel data are damaged; {_AS_READ}") from error
+    except (ValueError, TypeError, LookupError, AttributeError, ArithmeticError, zlib.error) as error:
+        raise UnusableError(f"its header or pixel data are damaged; {_AS_READ}") from error
 
 
 def read_header(file: File, limits: Limits, pixels: bool = False) -> Dataset:
@@ -76,14 +86,14 @@ def read_header(file: File, limits: Limits, pixels: bool = False) -> Dataset:
     ------
     NoPictureError
         When it is a sound object without a picture.
-    ValueError
+    UnusableError
         When it cannot be used; the words name no patient.
     """
     import pydicom
     from pydicom import config
     from pydicom.filereader import read_file_meta_info
 
-    with file.open(limits) as stream, reading(file.shown), _plainly():
+    with file.open(limits) as stream, reading(file.shown), plainly():
         before = config.settings.reading_validation_mode
         config.settings.reading_validation_mode = config.IGNORE
         try:
@@ -124,12 +134,12 @@ def _inflated(content: bytes, limits: Limits) -> io.BytesIO:
     return made
 
 
-def _damaged(found: Dataset) -> ValueError:
+def _damaged(found: Dataset) -> UnusableError:
     if "DirectoryRecordSequence" in found or str(found.file_meta.get("MediaStorageSOPClassUID", "")).endswith(
         "1.3.10"
     ):
         return NoPictureError("DICOMDIR, an index of other files")
-    return ValueError(f"it is not a DICOM object that can be told (no SOP class, no rows); {_AS_READ}")
+    return UnusableError(f"it is not a DICOM object that can be told (no SOP class, no rows); {_AS_READ}")
 
 
 #: SOP classes (their names in PS3.6) with pixels or without, that are no pictures of a patient.
@@ -149,7 +159,9 @@ def _check_picture(found: Dataset) -> None:
     if "LOCALIZER" in text(found, "ImageType").upper():
         raise NoPictureError("localizer of a scan")
     if "Rows" not in found or "Columns" not in found:
-        raise ValueError(f"it has no pixels ({known}, no rows and columns); leave it out, or export it again")
+        raise UnusableError(
+            f"it has no pixels ({known}, no rows and columns); leave it out, or export it again"
+        )
 
 
 def read_pixels(found: Dataset, index: int, options: ReadingOptions) -> tuple[np.ndarray, str, Any]:
@@ -171,13 +183,13 @@ def read_pixels(found: Dataset, index: int, options: ReadingOptions) -> tuple[np
 
     Raises
     ------
-    ValueError
+    UnusableError
         When the pixels are missing, truncated, damaged, or stored otherwise than the header says.
     """
     from scizoo_radiology.readers.calibration import calibrate
 
     if not any(word in found for word in ("PixelData", "FloatPixelData", "DoubleFloatPixelData")):
-        raise ValueError("it has no pixel data; leave it out, or export it again with its pixels")
+        raise UnusableError("it has no pixel data; leave it out, or export it again with its pixels")
     _check_length(found)
     if options.signed is not None:
         found.PixelRepresentation = int(options.signed)
@@ -185,7 +197,7 @@ def read_pixels(found: Dataset, index: int, options: ReadingOptions) -> tuple[np
     # PS3.3 wants radiographs unsigned; below zero are values above half of the range.
     radiograph = options.signed is None and text(found, "Modality") in _UNSIGNED
     if radiograph and found.get("PixelRepresentation") and raw.min() < 0:
-        raise ValueError(
+        raise UnusableError(
             f"its stored values go down to {raw.min():,}, which no radiograph has: they are tagged as "
             "signed and stored otherwise (Pixel Representation); read them with data.signed=false"
         )
@@ -202,11 +214,9 @@ def _check_length(found: Dataset) -> None:
     syntax = found.file_meta.get("TransferSyntaxUID") if hasattr(found, "file_meta") else None
     if "PixelData" not in found or (syntax is not None and syntax.is_compressed):
         return
-    with _plainly():
-        expected = get_expected_length(found)
-        have = len(found.PixelData)
+    expected, have = get_expected_length(found), len(found.PixelData)
     if have < expected:
-        raise ValueError(f"its pixel data are truncated: {have:,} of {expected:,} bytes; {_AS_READ}")
+        raise UnusableError(f"its pixel data are truncated: {have:,} of {expected:,} bytes; {_AS_READ}")
 
 
 def _decode(found: Dataset, index: int) -> np.ndarray:
@@ -220,26 +230,21 @@ def _decode(found: Dataset, index: int) -> np.ndarray:
         explicit = ExplicitVRLittleEndian if little else ExplicitVRBigEndian
         found.file_meta = FileMetaDataset()
         found.file_meta.TransferSyntaxUID = ImplicitVRLittleEndian if implicit else explicit
-    try:
-        with _plainly():
-            raw = pixel_array(found, index=index)
-            if text(found, "PhotometricInterpretation") == "PALETTE COLOR":
-                colours = apply_color_lut(raw, found)
-                raw = colours[..., :3] / (256.0 if colours.dtype.itemsize == 2 else 1.0)
-    except ValueError as error:
-        own = "; " in str(error)  # in this module's own words
-        raise (error if own else ValueError(f"its pixel data cannot be decoded; {_AS_READ}")) from error
+    raw = pixel_array(found, index=index)
+    if text(found, "PhotometricInterpretation") == "PALETTE COLOR":
+        colours = apply_color_lut(raw, found)
+        raw = colours[..., :3] / (256.0 if colours.dtype.itemsize == 2 else 1.0)
     if raw.ndim == 3 and raw.shape[-1] in (3, 4):
         return np.rint(raw[..., :3] @ _LUMA)
     if raw.ndim != 2:
-        raise ValueError(f"its pixels have the shape {raw.shape}, not rows and columns; {_AS_READ}")
+        raise UnusableError(f"its pixels have the shape {raw.shape}, not rows and columns; {_AS_READ}")
     return raw
 
 
 def _check_sign(low: float, high: float, options: ReadingOptions) -> None:
     if options.signed is None and (high > _HU_HIGH or low < _HU_LOW):
         found, other = ("unsigned", "true") if high > _HU_HIGH else ("signed", "false")
-        raise ValueError(
+        raise UnusableError(
             f"its values run from {low:,.0f} to {high:,.0f} HU, which no CT has: they are tagged as {found} "
             f"and stored otherwise (Pixel Representation); read them with data.signed={other}"
         )

@@ -33,6 +33,10 @@ TITLES = {"dicom": "DICOM", "nifti": "NIfTI", "png": "a PNG", "jpeg": "a JPEG", 
 EXPECTED = "DICOM, NIfTI, PNG or JPEG, folders or zip archives of these, or a table that lists them"
 
 
+class UnusableError(ValueError):
+    """A file or series that cannot be used, in words of this package, which name no patient."""
+
+
 @dataclass(frozen=True)
 class Limits:
     """What a file may declare before it is unpacked; against bombs, and against an empty memory.
@@ -53,10 +57,10 @@ class Limits:
 
         Raises
         ------
-        ValueError
+        UnusableError
         """
         if count > self.pixels:
-            raise ValueError(
+            raise UnusableError(
                 f"it declares {count:,} pixels, above the limit of {self.pixels:,}; raise data.max_pixels "
                 "if that is right"
             )
@@ -66,10 +70,10 @@ class Limits:
 
         Raises
         ------
-        ValueError
+        UnusableError
         """
         if size > max(self.ratio * max(packed, 1), 1 << 20):
-            raise ValueError(
+            raise UnusableError(
                 f"{packed:,} bytes unpack to {size:,} or more, beyond {self.ratio:g} times: a zip bomb, or "
                 "nearly empty; unpack it yourself if it is sound, or raise data.max_ratio"
             )
@@ -116,7 +120,7 @@ class File:
         ------
         DataError
             When it cannot be read.
-        ValueError
+        UnusableError
             When a member unpacks to more than the limits allow.
         """
         if not self.member:
@@ -264,7 +268,7 @@ def inflate(packed: bytes, limits: Limits) -> bytes:
 
     Raises
     ------
-    ValueError
+    UnusableError
         When it would be larger, or is damaged.
     """
     most = int(max(limits.ratio * len(packed), 1 << 20))
@@ -272,6 +276,6 @@ def inflate(packed: bytes, limits: Limits) -> bytes:
     try:
         found = worker.decompress(packed, most + 1)
     except zlib.error as error:
-        raise ValueError("its deflated data are damaged; copy or export it again") from error
+        raise UnusableError("its deflated data are damaged; copy or export it again") from error
     limits.check_ratio(len(found), len(packed))
     return found

@@ -7,12 +7,13 @@ from collections.abc import Sequence
 import numpy as np
 
 from scizoo_radiology.images import Volume
+from scizoo_radiology.readers.files import UnusableError
 
 _PLANES = ("axial", "coronal", "sagittal")  # by the axis S, P, L that the slices follow
 _UNEVEN = 0.05  # of the distance of two slices
 
 
-class BrokenOrientationError(ValueError):
+class BrokenOrientationError(UnusableError):
     """Orientation tags that cannot be true."""
 
 
@@ -116,14 +117,14 @@ def even_step(places: np.ndarray) -> float:
 
     Raises
     ------
-    ValueError
+    UnusableError
         When the distances differ: a slice is missing, or stands there twice.
     """
     steps = np.diff(places)
     step = float(np.median(steps))
     if step <= 0 or np.abs(steps - step).max() > max(_UNEVEN * step, 0.02):
         worst = int(np.argmax(np.abs(steps - step)))
-        raise ValueError(
+        raise UnusableError(
             f"its slices are not at even distances: {steps[worst]:.2f} mm after slice {worst + 1}, "
             f"else {step:.2f} mm; add what is missing, or read slices as they are with data.plane=acquired"
         )

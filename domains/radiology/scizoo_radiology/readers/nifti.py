@@ -13,7 +13,7 @@ from scizoo.data.opening import reading
 from scizoo_radiology.images import Volume
 from scizoo_radiology.privacy import Names, quiet
 from scizoo_radiology.readers.entry import Entry, ReadingOptions, no_fields
-from scizoo_radiology.readers.files import File, Limits
+from scizoo_radiology.readers.files import File, Limits, UnusableError
 from scizoo_radiology.readers.geometry import BrokenOrientationError, place_volume
 from scizoo_radiology.readers.series import volume_entries
 
@@ -29,7 +29,7 @@ def read_nifti(file: File, options: ReadingOptions) -> Iterator[Entry]:
 
     Raises
     ------
-    ValueError
+    UnusableError
         When it cannot be used; the words name no patient.
     """
     volume = nifti_volume(file, options)
@@ -47,18 +47,18 @@ def nifti_volume(file: File, options: ReadingOptions) -> Volume:
 
     Raises
     ------
-    ValueError
+    UnusableError
         When it is truncated, has another number of axes, or orientation tags that cannot be true.
     """
     image = _load(file, options.limits)
     voxels = _voxels(image, options)
     if voxels.dtype.kind == "f" and not np.isfinite(voxels).any():
-        raise ValueError("no voxel is finite; export it again")
+        raise UnusableError("no voxel is finite; export it again")
     try:
         affine, spacing = _affine(image, options)
     except BrokenOrientationError as error:
         if options.broken_orientation == "refuse":
-            raise ValueError(
+            raise UnusableError(
                 f"{error}; correct the header, or read it as it lies with data.broken_orientation=ignore"
             ) from error
         affine, spacing = None, None
@@ -89,16 +89,16 @@ def _load(file: File, limits: Limits) -> Any:
                 header = kind.header_class(start[:length], check=True)
                 shape, kept = header.get_data_shape(), header.get_data_dtype().itemsize
         except (HeaderDataError, ValueError, TypeError, KeyError) as error:
-            raise ValueError("its header is damaged; copy or export it again") from error
+            raise UnusableError("its header is damaged; copy or export it again") from error
         count = int(np.prod([int(side) for side in shape], dtype=float))
         if count <= 0:
-            raise ValueError("its header declares no voxel; export it again")
+            raise UnusableError("its header declares no voxel; export it again")
         limits.check_pixels(count)
         needed = int(float(header["vox_offset"])) + count * kept
         limits.check_ratio(needed, size)
         content = start + source.read(max(needed - len(start), 0))
         if len(content) < needed:
-            raise ValueError(
+            raise UnusableError(
                 f"it is truncated: {len(content):,} of {needed:,} bytes; copy or export it again"
             )
     with quiet():
@@ -114,15 +114,15 @@ def _voxels(image: nibabel.Nifti1Image, options: ReadingOptions) -> np.ndarray:
         shape = (*shape, 1)
     voxels = np.asarray(image.dataobj)
     if voxels.dtype.kind not in "iuf":
-        raise ValueError(
+        raise UnusableError(
             f"its voxels are of the type {voxels.dtype}, not numbers; export them as grey values"
         )
     if len(shape) == 4 and options.frame is not None:
         if not 0 <= options.frame < shape[3]:
-            raise ValueError(f"it has {shape[3]} volumes, and none is number {options.frame} (data.frame)")
+            raise UnusableError(f"it has {shape[3]} volumes, and none is number {options.frame} (data.frame)")
         return np.asarray(voxels.reshape(shape)[..., options.frame])
     if len(shape) != 3:
-        raise ValueError(
+        raise UnusableError(
             f"it has the shape {'x'.join(map(str, shape))}, not three axes; choose a volume with data.frame=0"
         )
     voxels = voxels.reshape(shape)

@@ -10,7 +10,7 @@ from scizoo.data.opening import reading
 from scizoo_radiology.images import RadiologyImage
 from scizoo_radiology.privacy import Names, quiet
 from scizoo_radiology.readers.entry import Entry, ReadingOptions, no_fields
-from scizoo_radiology.readers.files import File
+from scizoo_radiology.readers.files import File, UnusableError
 
 _GREY = ("1", "L", "I", "I;16", "I;16B", "I;16L", "F")
 
@@ -22,7 +22,7 @@ def read_picture(file: File, options: ReadingOptions) -> Iterator[Entry]:
 
     Raises
     ------
-    ValueError
+    UnusableError
         When it is damaged, truncated, or larger than the limits allow.
     """
     pixels = picture_pixels(file, options)
@@ -50,13 +50,13 @@ def picture_pixels(file: File, options: ReadingOptions) -> np.ndarray:
                     return np.asarray(turned)
                 return _grey(np.asarray(turned.convert("RGB")))
         except UnidentifiedImageError as error:
-            raise ValueError("it is a damaged picture; copy or export it again") from error
+            raise UnusableError("it is a damaged picture; copy or export it again") from error
         except Image.DecompressionBombError as error:
-            raise ValueError(
+            raise UnusableError(
                 "it declares far more pixels than a picture has: a bomb; leave it out"
             ) from error
         except (SyntaxError, OSError) as error:
-            raise ValueError("it is a truncated or damaged picture; copy or export it again") from error
+            raise UnusableError("it is a truncated or damaged picture; copy or export it again") from error
 
 
 def _grey(colours: np.ndarray) -> np.ndarray:

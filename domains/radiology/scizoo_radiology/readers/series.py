@@ -14,9 +14,9 @@ from scizoo.errors import DataError
 from scizoo_radiology.images import PLANES, RadiologyImage, Volume
 from scizoo_radiology.privacy import Names
 from scizoo_radiology.readers.calibration import item
-from scizoo_radiology.readers.dicom import NoPictureError, read_header, read_pixels
+from scizoo_radiology.readers.dicom import NoPictureError, plainly, read_header, read_pixels
 from scizoo_radiology.readers.entry import Entry, ReadingOptions
-from scizoo_radiology.readers.files import File, short
+from scizoo_radiology.readers.files import File, UnusableError, short
 from scizoo_radiology.readers.geometry import (
     BrokenOrientationError,
     directions,
@@ -70,7 +70,9 @@ def read_dicom(
     series: dict[tuple[Any, ...], list[Frame]] = {}
     for file in files:
         try:
-            for frame in _frames(file, options):
+            with plainly():
+                frames = list(_frames(file, options))
+            for frame in frames:
                 where = frame.names.series or frame.names.instance or frame.file.name
                 series.setdefault((where, frame.shape, _direction(frame)), []).append(frame)
         except NoPictureError as error:
@@ -102,7 +104,7 @@ def _frames(file: File, options: ReadingOptions) -> Iterator[Frame]:
     pixels = declared_pixels(found)
     options.limits.check_pixels(pixels)
     if options.burned_in == "refuse" and text(found, "BurnedInAnnotation").upper() == "YES":
-        raise ValueError(
+        raise UnusableError(
             "it says that annotations are burned into its pixels, which may name the patient; black "
             "them out, or accept that with data.burned_in=allow"
         )
@@ -115,7 +117,7 @@ def _frames(file: File, options: ReadingOptions) -> Iterator[Frame]:
             axes, position = _place(found, index)
         except BrokenOrientationError as error:
             if options.broken_orientation == "refuse":
-                raise ValueError(
+                raise UnusableError(
                     f"{error}; correct the header, or read it as it lies with data.broken_orientation=ignore"
                 ) from error
             axes, position = None, None
@@ -228,9 +230,10 @@ class _Reader:
         self._last: tuple[File, Dataset] | None = None
 
     def pixels(self, frame: Frame) -> tuple[np.ndarray, str, Any]:
-        if self._last is None or self._last[0] != frame.file:
-            self._last = (frame.file, read_header(frame.file, self.options.limits, pixels=True))
-        return read_pixels(self._last[1], frame.index, self.options)
+        with plainly():
+            if self._last is None or self._last[0] != frame.file:
+                self._last = (frame.file, read_header(frame.file, self.options.limits, pixels=True))
+            return read_pixels(self._last[1], frame.index, self.options)
 
 
 def _picture(frame: Frame, reader: _Reader) -> RadiologyImage:
@@ -258,7 +261,7 @@ def _among(picture: RadiologyImage, frames: list[Frame], place: int) -> Radiolog
 
 def _volume(frames: list[Frame], reader: _Reader) -> Volume:
     if len(frames) < 2 or any(frame.axes is None or frame.position is None for frame in frames):
-        raise ValueError(
+        raise UnusableError(
             "it is no stack of slices with positions, so that it cannot be cut along a plane; read it "
             "as it is with data.plane=acquired"
         )
