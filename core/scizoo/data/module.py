@@ -74,12 +74,12 @@ class WindowItems(MapDataset):
         item["index"] = np.asarray(number, dtype=np.int64)
         if self.targets is None:
             return item
-        row, start, length = self.encoded.window(number)
-        record = int(self.encoded.store.row_record[row])
         if isinstance(self.targets, LabelPlanes):
-            item["target"] = self.targets.plane(record, int(self.encoded.store.row_view[row]))
+            row, _, _ = self.encoded.window(number)
+            store = self.encoded.store
+            item["target"] = self.targets.plane(int(store.row_record[row]), int(store.row_view[row]))
             return item
-        target = self.targets[record]
+        target = self.targets[int(self.encoded.record_index[number])]
         if isinstance(self.targets, Ragged):
             _, start, length = self.encoded.window(number)
             before = int(self.encoded.context.add_cls)

@@ -98,7 +98,7 @@ class DualEncoder(Backbone):
         query = self.query({key: value for key, value in batch.items() if not key.startswith(PREFIX)})
         theirs = side_of(batch)
         document = self.document(theirs) if theirs else None
-        return PairHidden(query.states, query.mask, query.cu_seqlens, document)
+        return PairHidden(query.states, query.mask, query.cu_seqlens, document=document)
 
     def save(
         self, directory: str | Path, dtype: torch.dtype | str | None = None, adapters: Adapters = "refuse"
