@@ -253,8 +253,8 @@ def record_likelihood(
         some = pieces[start : start + batch_size]
         batch = collate([{main: ids} for _, ids, _ in some])
         tokens = score_tokens(backbone, objective, {key: value.to(device) for key, value in batch.items()})
-        skipped = torch.tensor([skip for _, _, skip in some], device=device)
-        shown = torch.arange(tokens.shape[1], device=device)[None] <= skipped[:, None]
+        hidden = torch.tensor([skip for _, _, skip in some], device=device)
+        shown = torch.arange(tokens.shape[1], device=device)[None] <= hidden[:, None]
         tokens = tokens.masked_fill(shown, torch.nan)
         known = (~tokens.isnan()).sum(dim=1).cpu().numpy()
         total = tokens.double().nansum(dim=1).cpu().numpy()
