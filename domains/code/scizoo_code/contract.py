@@ -98,6 +98,13 @@ def _aligned(given: str, written: str, parts: Sequence[str]) -> Callable[[Path],
     return write
 
 
+def _blanks(folder: Path) -> Sequence[str]:
+    """Functions in the form of CodeXGLUE's cloze test, in each of which one word is masked."""
+    rows = [{"idx": f"f{n}", "pl_tokens": ["def", f"f{n}", "=", "<mask>", "(", "a", ")"]} for n in range(6)]
+    (folder / "python.json").write_text(json.dumps(rows), encoding="utf-8")
+    return [f"data.path={folder / 'python.json'}"]
+
+
 _CLASSES = "code/classification"
 _GOOD = _rows().encode()
 
@@ -109,6 +116,7 @@ EXAMPLES = Examples(
     ),
     own_data={
         _CLASSES: _labelled,
+        "code/cloze": _blanks,
         "code/completion": _tree(),
         "code/infill": _tree(),
         "code/misuse": _tree(),

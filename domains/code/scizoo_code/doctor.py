@@ -13,6 +13,7 @@ from scizoo.data.records import RejectionLog
 from scizoo_code.datasets.base import SourceDataset
 from scizoo_code.datasets.files import SourceFiles
 from scizoo_code.preparation.card import STAGES
+from scizoo_code.preparation.licences import PERMISSIVE, is_allowed
 from scizoo_code.preparation.pipeline import Preparation
 
 _FILES = "scizoo_code.datasets.files.SourceFiles"
@@ -36,12 +37,17 @@ def inspect(data_config: Mapping[str, Any]) -> list[str]:
     data = instantiate(given)
     if not isinstance(data, SourceFiles):
         return [f"{given['_target_']} reads no source files; run a task on them instead"]
-    plan = Preparation().plan(data._entries, name=data.name, key=data.fingerprint(), before=data.left_out)
+    # All licences, so that what else is to be said of a file is said.
+    prepare = Preparation(licences=None)
+    plan = prepare.plan(data._entries, name=data.name, key=data.fingerprint(), before=data.left_out)
     found = [f"{plan.read:,} source files ({_few(_languages(data))})"]
     found += [f"{count:,} files left out: {reason}" for reason, count in plan.before.items() if count]
     if data.reader.guessed:
         found.append(f"encodings that were guessed: {_few(data.reader.guessed)}")
     found.append(f"licences: {_few(Counter(plan.licences_read))}")
+    bare = sum(count for name, count in plan.licences_read.items() if not is_allowed(name, PERMISSIVE))
+    if bare:
+        found.append(f"{bare:,} files under no permissive licence that is stated: data.prepare removes them")
     for stage in plan.stages:
         if stage.records:
             shown = f", such as {stage.examples[0]}" if stage.examples else ""

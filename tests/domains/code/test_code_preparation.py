@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from scizoo.errors import ConfigError
+from scizoo.errors import ConfigError, DataError
 from scizoo_code.datasets.files import SourceFiles
 from scizoo_code.doctor import inspect
 from scizoo_code.preparation.decontamination import Benchmarks
@@ -275,6 +275,14 @@ def test_a_corpus_is_gone_through_once_and_again_when_it_changes(corpus, monkeyp
         list(_prepared(corpus))
 
 
+def test_a_corpus_of_which_nothing_is_left_says_why(tmp_path):
+    path = tmp_path / "rows.jsonl"
+    path.write_text("".join(json.dumps({"content": _program(n)}) + "\n" for n in range(3)))
+    with pytest.raises(DataError, match=r"none of 3 files: 3 licence not on the allow-list[\s\S]*null"):
+        list(SourceFiles(path, prepare=Preparation()))
+    assert len(list(SourceFiles(path, prepare=Preparation(licences=None)))) == 3
+
+
 def test_settings_that_mean_nothing_are_refused():
     with pytest.raises(ConfigError, match="no SPDX identifier"):
         Preparation(licences=["My Own"])
@@ -307,5 +315,5 @@ def test_the_command_writes_a_corpus_that_can_be_read_again(corpus, tmp_path, ca
 def test_the_doctor_says_what_is_in_a_corpus(corpus):
     found = "\n".join(inspect({"path": str(corpus), "max_rejected": "1.0", "languages": "[python]"}))
     assert "9 source files (9 python)" in found and "7 MIT" in found and "1 GPL-3.0-only" in found
-    assert "2 files that data.prepare would remove: licence not on the allow-list" in found
+    assert "2 files under no permissive licence" in found and "equal to an earlier file" in found
     assert "1 e-mail addresses" in found

@@ -16,7 +16,7 @@ import numpy as np
 from scizoo.data.opening import lines
 from scizoo.data.records import RejectionLog
 from scizoo.data.sources import fingerprint_files, resolve
-from scizoo.errors import ConfigError
+from scizoo.errors import ConfigError, DataError
 from scizoo.files import cache_dir, sha256_json, write_json
 from scizoo_code.preparation.card import STAGES, Plan, Stage, write_card
 from scizoo_code.preparation.decontamination import Benchmarks
@@ -137,6 +137,8 @@ class Preparation:
             What the reader left out; it is filled while ``read`` reads.
         """
         plan = self.plan(read, name=name, key=key, before=before)
+        if plan.read and not plan.left:
+            raise _nothing_left(plan)
         for number, entry in enumerate(read(rejections)):
             if number not in plan.removed:
                 yield Entry(entry.id, self.clean(entry.text), entry.fields, entry.source)
@@ -252,6 +254,16 @@ def is_unwritten(text: str) -> bool:
     sizes = [len(line) for line in text.splitlines()] or [0]
     letters = sum(map(str.isalnum, text)) / max(1, len(text))
     return max(sizes) > _LONGEST_LINE or sum(sizes) / len(sizes) > _MEAN_LINE or letters < _ALPHANUMERIC
+
+
+def _nothing_left(plan: Plan) -> DataError:
+    steps = ", ".join(f"{stage.records:,} {stage.title}" for stage in plan.stages if stage.records)
+    return DataError(
+        f"{plan.name}: data.prepare leaves none of {plan.read:,} files: {steps}.",
+        expected="at least one file that passes every step",
+        remedy="name further licences in data.prepare.licences, or keep all with null: files whose licence "
+        "is not known are on no allow-list.",
+    )
 
 
 def _allowed(licences: str | Sequence[str] | None) -> frozenset[str] | None:

@@ -17,7 +17,7 @@ from scizoo.evaluation.sample_figures import SampleFigure
 from scizoo_code.grammars import has_errors
 from scizoo_code.problems.completions import cut, program
 from scizoo_code.problems.passk import pass_at_k
-from scizoo_code.sandbox.run import Limits, Sandbox
+from scizoo_code.sandbox.run import Limits, Outcome, Sandbox
 from scizoo_code.sources import Problem, printable
 
 log = logging.getLogger(__name__)
@@ -63,6 +63,7 @@ class PassAtK(Scorer):
         self.main = f"pass_at_{self.k[0]}"
         self.sandbox = Sandbox(Limits(seconds, cpu, memory_mb * 1024**2, output_kb * 1024))
         self.workers = workers
+        self._ran: dict[str, Outcome] = {}  # real solutions are judged more than once
 
     def prepare(self, training: Sequence[Any], heldout: Sequence[Any]) -> None:
         """Make sure that the sandbox can be closed, before anything is trained."""
@@ -102,7 +103,9 @@ class PassAtK(Scorer):
         ]
         whole = [problem.prompt + answer for problem, answer in zip(problems, answers, strict=True)]
         programs = [program(problem, answer) for problem, answer in zip(problems, answers, strict=True)]
-        outcomes = self.sandbox.run_many(programs, self.workers)
+        new = [one for one in dict.fromkeys(programs) if one not in self._ran]
+        self._ran |= dict(zip(new, self.sandbox.run_many(new, self.workers), strict=True))
+        outcomes = [self._ran[one] for one in programs]
         told = Counter(one.status for one in outcomes)
         log.info(
             "%d programs were run: %s", len(outcomes), ", ".join(f"{n} {word}" for word, n in told.items())
