@@ -15,6 +15,7 @@ from scizoo_code.baselines import words_of
 from scizoo_code.datasets.functions import SourceFunctions
 from scizoo_code.datasets.stdlib import StandardLibraryFiles
 from scizoo_code.functions import Function
+from scizoo_code.similarity import token_key
 
 #: What stands in the place of the name.
 MASK = "NAME"
@@ -73,7 +74,23 @@ class SourceNames(SourceFunctions):
         frequent.sort(key=lambda word: (-groups[word], -sizes[word], word))
         chosen = set(frequent[: self.words])
         self.left_out["functions with a rarer first word"] += sum(one.target not in chosen for one in found)
-        yield from islice((one for one in found if one.target in chosen), self.limit)
+        yield from islice(self._told_apart([one for one in found if one.target in chosen]), self.limit)
+
+    def _told_apart(self, found: list[Record]) -> Iterator[Record]:
+        """Leave out bodies that occur under several names, and copies: a name may be all that differs."""
+        keys = [token_key(one.input) for one in found]
+        words: dict[bytes, set[Any]] = {}
+        for key, one in zip(keys, found, strict=True):
+            words.setdefault(key, set()).add(one.target)
+        seen: set[bytes] = set()
+        for key, one in zip(keys, found, strict=True):
+            if len(words[key]) > 1:
+                self.left_out["functions whose body has several names"] += 1
+            elif key in seen:
+                self.left_out["functions that are equal but for their names"] += 1
+            else:
+                seen.add(key)
+                yield one
 
     def function_record(self, record: Record, found: Function) -> Record:
         """Mask the name and take its first word as the target."""

@@ -22,7 +22,8 @@ from scizoo_code.problems.passk import pass_at_k
 from scizoo_code.problems.scorer import PassAtK
 from scizoo_code.sandbox import run as running
 from scizoo_code.sandbox.attempts import ATTEMPTS, table
-from scizoo_code.sandbox.run import Limits, Outcome, Sandbox, SandboxError
+from scizoo_code.sandbox.limits import Limits, Outcome
+from scizoo_code.sandbox.run import Sandbox, SandboxError
 
 
 @pytest.fixture(scope="module")

@@ -17,7 +17,8 @@ from scizoo.evaluation.sample_figures import SampleFigure
 from scizoo_code.grammars import has_errors
 from scizoo_code.problems.completions import cut, program
 from scizoo_code.problems.passk import pass_at_k
-from scizoo_code.sandbox.run import Limits, Outcome, Sandbox
+from scizoo_code.sandbox.limits import Limits, Outcome
+from scizoo_code.sandbox.run import Sandbox
 from scizoo_code.sources import Problem, printable
 
 log = logging.getLogger(__name__)

@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from scizoo_code.sandbox.run import Limits, Outcome, Sandbox
+from scizoo_code.sandbox.limits import Limits, Outcome
+from scizoo_code.sandbox.run import Sandbox
 
 _CTYPES = "import ctypes, os\nlibc = ctypes.CDLL(None, use_errno=True)\n"
 
