@@ -196,6 +196,7 @@ class EncodecBackbone(PluginBackbone):
     @torch.no_grad()
     def _follow(self, book: Any, vectors: Tensor, index: Tensor) -> None:
         """Move each code towards the mean of the latents that it stands for."""
+        vectors = vectors.to(book.embed_avg.dtype)  # latents may come in half precision
         count = torch.bincount(index, minlength=self.size).to(vectors.dtype)
         sums = torch.zeros_like(book.embed_avg).index_add_(0, index, vectors)
         book.cluster_size.mul_(self.decay).add_(count, alpha=1 - self.decay)
