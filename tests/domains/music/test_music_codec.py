@@ -188,3 +188,19 @@ def test_mel_patches_do_not_depend_on_level_neighbours_or_rate():
     assert picture[0].shape == (1, 1, 64, 64) and picture[0][0, 0, :, 50:].max() == picture[0].min()
     with pytest.raises(DataError, match="input 1"):
         tokenizer.encode([sound, 3])
+
+
+def test_codebooks_learn_from_latents_of_half_precision():
+    import torch
+
+    from scizoo_music.codec.model import EncodecBackbone
+
+    torch.manual_seed(0)
+    codec = EncodecBackbone(books=2, size=8, dimension=16, filters=4, ratios=(8, 8, 5), decay=0.9)
+    latent = torch.randn(1, 40, 16, dtype=torch.bfloat16)
+    before = [layer.codebook.embed.clone() for layer in codec.model.quantizer.layers]
+    for _ in range(2):
+        codec.quantise(latent, learn=torch.ones(1, 40, dtype=torch.bool))
+    for layer, old in zip(codec.model.quantizer.layers, before, strict=True):
+        assert layer.codebook.embed.dtype == torch.float32
+        assert torch.isfinite(layer.codebook.embed).all() and not torch.equal(layer.codebook.embed, old)
