@@ -159,9 +159,10 @@ class EncodecBackbone(PluginBackbone):
         commitment : Tensor
             Mean squared distance to the codes, over books, ``[B, T]``.
         """
+        layers = self.model.quantizer.layers[:books]
+        latent = latent.to(layers[0].codebook.embed.dtype)  # it may come in half precision
         residual, total = latent, torch.zeros_like(latent)
         codes, distance = [], latent.new_zeros(latent.shape[:2])
-        layers = self.model.quantizer.layers[:books]
         for layer in layers:
             book = layer.codebook
             if learn is not None and not bool(book.inited):
@@ -196,7 +197,6 @@ class EncodecBackbone(PluginBackbone):
     @torch.no_grad()
     def _follow(self, book: Any, vectors: Tensor, index: Tensor) -> None:
         """Move each code towards the mean of the latents that it stands for."""
-        vectors = vectors.to(book.embed_avg.dtype)  # latents may come in half precision
         count = torch.bincount(index, minlength=self.size).to(vectors.dtype)
         sums = torch.zeros_like(book.embed_avg).index_add_(0, index, vectors)
         book.cluster_size.mul_(self.decay).add_(count, alpha=1 - self.decay)
