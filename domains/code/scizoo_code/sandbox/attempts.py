@@ -62,7 +62,7 @@ ATTEMPTS: dict[str, Attempt] = {
         "import os\nown = os.path.dirname(os.__file__)\n"
         "homes = [one for one in ('/home', '/root') if os.path.isdir(one)]\n"
         "found = [f'{one}/{name}' for one in homes for name in os.listdir(one)]\n"
-        "assert any(not own.startswith(one) for one in found), found\n",
+        "assert any(not own.startswith(one) for one in found), 'nothing but Python itself'\n",
     ),
     "canary": Attempt("read a file of the user that runs it", "assert open('{canary}').read()\n"),
     "write-outside": Attempt(
