@@ -26,7 +26,7 @@ from scizoo.evaluation.operating import ThresholdRule
 from scizoo.evaluation.outputs import Outputs, interpolate_levels, meta_columns
 from scizoo.evaluation.ranks import Pairing, PoolSettings, rank_outputs, vector_scores
 from scizoo.training.build import ModelParts, build_parts
-from scizoo.training.segment import segment_task
+from scizoo.training.segment_task import segment_task
 from scizoo.training.supervised import Fitted, encode_task, fit_task, predict_task
 
 _WAYS = {"full": "fine-tuned", "lora": "with LoRA", "probe": "with a linear probe", "none": "zero-shot"}

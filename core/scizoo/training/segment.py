@@ -8,15 +8,10 @@ from typing import Any
 import numpy as np
 import torch
 
-from scizoo.data.encoding import EncodedDataset
 from scizoo.data.planes import placement_of
 from scizoo.data.records import Record
-from scizoo.data.splits import Split
 from scizoo.data.tokenizer import Tokenizer
-from scizoo.training.build import ModelParts
-from scizoo.training.joint import JointModel
 from scizoo.training.predict import HasParts, stream_windows
-from scizoo.training.supervised import Fitted, data_module
 
 
 def segment_windows(
@@ -59,42 +54,3 @@ def segment_windows(
         for window, planes in zip(index, outputs["probability"], strict=True):
             number = int(record_index[window])
             yield number, placement_of(tokenizer, records[number]).labels_of(planes)
-
-
-def segment_task(
-    fitted: Fitted,
-    cfg: Mapping[str, Any],
-    parts: ModelParts,
-    encoded: EncodedDataset,
-    records: Sequence[Record],
-    rows: np.ndarray,
-) -> Iterator[tuple[int, np.ndarray]]:
-    """Predict the label maps of some records of a task.
-
-    Parameters
-    ----------
-    fitted, cfg, parts, encoded
-        As for :func:`scizoo.training.supervised.predict_task`.
-    records : sequence of Record
-    rows : ndarray
-        Their positions in the encoded data.
-
-    Yields
-    ------
-    number : int
-        Which of ``records``.
-    labels : ndarray of int16, shape (H, W)
-    """
-    none = np.empty(0, dtype=np.int64)
-    split = Split(none, none, np.asarray(rows), np.empty(0, dtype=object), "prediction")
-    loader = data_module(cfg, parts, encoded, None, split, seed=0, first_views=True).test_dataloader()
-    places = {int(row): number for number, row in enumerate(rows)}
-    found = segment_windows(
-        JointModel(fitted.backbone, fitted.head),
-        loader,
-        parts.tokenizer,
-        {row: records[number] for row, number in places.items()},
-        encoded.record_index,
-        precision=fitted.precision,
-    )
-    return ((places[row], labels) for row, labels in found)
