@@ -126,7 +126,7 @@ head: {_target_: scizoo.models.segmentation.SegmentationHead, width: 16}
 baselines: {pixels: {_target_: scizoo_toy.shapes.Pixels, trees: 10, scales: [2.0], pixels: 100}}
 optimizer: {lr: 0.005}
 batching: {batch_size: 4, eval_batch_size: 4}
-trainer: {max_epochs: 12, accelerator: cpu}
+trainer: {max_epochs: 20, accelerator: cpu}
 context: {max_length: 1}
 evaluation: {resamples: 60, subgroups: [site]}
 precision: "32"
@@ -165,7 +165,7 @@ def toy(make_plugin, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys) ->
             "shapes.py": SHAPES,
             "conf/task/toy/shapes.yaml": TASK,
             "conf/task/toy/new.yaml": TASK.replace("toy/shapes", "toy/new") + NEW,
-            "conf/task/toy/contest.yaml": TASK.replace("max_epochs: 12", "max_epochs: 1") + COMPARE,
+            "conf/task/toy/contest.yaml": TASK.replace("max_epochs: 20", "max_epochs: 1") + COMPARE,
         },
     )
     monkeypatch.setenv("SCIZOO_CACHE_DIR", str(tmp_path / "cache"))

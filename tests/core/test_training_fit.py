@@ -582,3 +582,30 @@ def test_two_processes_train_one_model(tmp_path: Path, strategy: str) -> None:
     assert first["restored"]
     assert first["sharded"] == (strategy == "fsdp")
     assert np.mean(first["losses"][-3:]) < np.mean(first["losses"][:3])
+
+
+def test_a_new_network_begins_from_the_weights_of_the_seed() -> None:
+    """Without a checkpoint as with one, the same command gives the same model."""
+    from scizoo.training.build import build_parts
+
+    def weights(seed: int) -> list[torch.Tensor]:
+        torch.rand(3)  # whatever was drawn before
+        cfg = {
+            "seed": seed,
+            "tokenizer": {"_target_": "scizoo.data.bytes_tokenizer.ByteTokenizer"},
+            "backbone": {
+                "_target_": "scizoo.models.transformers_backbone.TransformersBackbone.from_config",
+                "model_type": "bert",
+                "config": {
+                    "hidden_size": 16,
+                    "num_hidden_layers": 1,
+                    "num_attention_heads": 2,
+                    "intermediate_size": 16,
+                },
+            },
+        }
+        return list(build_parts(cfg).backbone.state_dict().values())
+
+    first, again, other = weights(0), weights(0), weights(1)
+    assert all(torch.equal(a, b) for a, b in zip(first, again, strict=True))
+    assert not all(torch.equal(a, b) for a, b in zip(first, other, strict=True))

@@ -9,6 +9,8 @@ from dataclasses import dataclass, replace
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
+import torch
+
 from scizoo.checkpoints.format import Checkpoint, load_checkpoint
 from scizoo.config import get_class, instantiate, to_plain
 from scizoo.data.augment import Augment
@@ -74,7 +76,7 @@ def build_parts(
     ----------
     cfg : mapping
         A composed config; read are ``checkpoint``, ``backbone``, ``tokenizer``, ``context``, ``augment``,
-        ``document`` and ``task.kind``.
+        ``document``, ``task.kind``, and ``seed``, from which new weights are drawn.
     training_inputs : callable, optional
         Gives the inputs of the training part, for a tokenizer that learns a vocabulary.
     training_documents : callable, optional
@@ -85,6 +87,16 @@ def build_parts(
     ConfigError
         When neither a checkpoint nor a backbone with a tokenizer is named, or both are.
     """
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(int(cfg.get("seed") or 0))
+        return _parts(cfg, training_inputs, training_documents)
+
+
+def _parts(
+    cfg: Mapping[str, Any],
+    training_inputs: Callable[[], Iterable[Any]] | None,
+    training_documents: Callable[[], Iterable[Any]] | None,
+) -> ModelParts:
     if (cfg.get("task") or {}).get("kind") != RETRIEVAL:
         return _build(cfg, training_inputs)
     second = {key: value for key, value in dict(cfg.get("document") or {}).items() if value}
