@@ -87,9 +87,9 @@ def build_parts(
     ConfigError
         When neither a checkpoint nor a backbone with a tokenizer is named, or both are.
     """
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(int(cfg.get("seed") or 0))
-        return _parts(cfg, training_inputs, training_documents)
+    # Not forked: what is drawn next, such as a head, must not repeat the draws of the backbone.
+    torch.manual_seed(int(cfg.get("seed") or 0))
+    return _parts(cfg, training_inputs, training_documents)
 
 
 def _parts(
