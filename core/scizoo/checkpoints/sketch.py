@@ -26,7 +26,7 @@ class CorpusSketch:
     similarity : mapping
         ``_target_`` and the settings that a sketch depends on: only an equal similarity can read it.
     records : int
-        How many records were sketched.
+        How many records were read for it; 0 where the corpus gave what is sketched by itself.
     """
 
     values: np.ndarray

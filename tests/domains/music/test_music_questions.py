@@ -51,9 +51,7 @@ def test_concealing_keeps_every_note_and_the_answer_is_gone(tunes):
             assert "[K:" not in text or "key" not in hide
             assert "|" not in text or "bars" not in hide
             assert (text.startswith("M:none\nL:1/8\n") and "[M:" not in text) or "meter" not in hide
-    assert (
-        len(changed) <= len(tunes) // 100
-    )  # of 4,202 tunes two, whose chords are written with broken rhythm
+    assert len(changed) <= len(tunes) // 100  # of 4,202 tunes two, with chords in them; why is not known
 
 
 def test_accidentals_are_written_out_and_hold_as_long_as_bars_are_there():
