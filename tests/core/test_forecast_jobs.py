@@ -128,8 +128,11 @@ class Flat(Baseline):
     """The mean of the history."""
 
     title = "the mean of the history"
+    learns = False
+    fits = 0
 
     def fit(self, records, targets, groups=None):
+        Flat.fits += 1
         self.horizon_ = targets.shape[1]
         return self
 
@@ -290,8 +293,11 @@ def test_a_pretrained_model_forecasts_zero_shot_through_every_job(toy: Path, tmp
 
 
 def test_compare_judges_forecasts_by_windows_and_runs_zero_shot_once(toy: Path, tmp_path: Path, capsys):
-    words = [f"checkpoint={toy}", "jobs=1"]
+    from scizoo_toy.series import Flat
+
+    words, fits = [f"checkpoint={toy}", "jobs=1"], Flat.fits
     assert main(["compare", "toy/contest", *words, "run_dir=one"]) == 0
+    assert Flat.fits == fits + 1, "what does not learn is computed once for all labels and seeds"
     report = json.loads((tmp_path / "one/report.json").read_text())
     jsonschema.validate(report, schema())
     assert "training window" in report["verdict"]["sentence"]

@@ -38,12 +38,16 @@ class Baseline(BaseEstimator, ABC):
     ----------
     title : str
         The name that people read, such as ``"the k-mer baseline"``.
+    learns : bool
+        Whether its predictions depend on the training records. One that does not, such as a forecast of
+        each series from its own history, is computed once for all label budgets and seeds.
     classes_ : ndarray of int
         Set by ``fit`` for classification: the class number of each column of ``predict_proba``. With
         few labels some classes may be absent; the core fills in their columns.
     """
 
     title: str = "the baseline"
+    learns: bool = True
 
     def fit(
         self, records: Sequence[Record], targets: np.ndarray, groups: np.ndarray | None = None

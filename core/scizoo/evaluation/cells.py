@@ -126,6 +126,8 @@ def cell_key(
             parts |= {"document": second | {"checkpoint": checkpoint_digest(second.get("checkpoint"))}}
     if contender.baseline is not None:
         parts |= {"baseline": to_plain(contender.baseline), "settings": settings, "trials": trials}
+        if contender.untrained:
+            parts |= {"labels": None, "seed": None}
     elif contender.untrained:
         parts |= {
             "labels": None,

@@ -51,6 +51,8 @@ class Contender:
         Overrides the config's checkpoint.
     baseline : mapping, optional
         ``_target_`` and settings, for a baseline.
+    learns : bool
+        False for a baseline that looks at nothing but the record it predicts.
     """
 
     key: str
@@ -59,11 +61,14 @@ class Contender:
     adapt: Mapping[str, Any] | None = None
     checkpoint: str | None = None
     baseline: Mapping[str, Any] | None = None
+    learns: bool = True
 
     @property
     def untrained(self) -> bool:
         """Whether it predicts as it is, whatever the labels and the seed."""
-        return self.baseline is None and (self.adapt or {}).get("mode") == "none"
+        if self.baseline is not None:
+            return not self.learns
+        return (self.adapt or {}).get("mode") == "none"
 
 
 @dataclass
@@ -148,8 +153,9 @@ def baselines(cfg: Mapping[str, Any]) -> list[Contender]:
     found = []
     for key, settings in dict(cfg.get("baselines") or {}).items():
         if settings:
-            title = getattr(instantiate(settings), "title", key)
-            found.append(Contender(str(key), str(title), "baseline", baseline=settings))
+            method = instantiate(settings)
+            title, learns = getattr(method, "title", key), getattr(method, "learns", True)
+            found.append(Contender(str(key), str(title), "baseline", baseline=settings, learns=bool(learns)))
     return found
 
 

@@ -245,7 +245,8 @@ class Runner:
 
     def _baseline(self, unit: Unit) -> tuple[str, dict[str, Any], dict[str, Any], dict[str, Any] | None]:
         trials = int((self.arena.cfg.get("tuning") or {}).get("trials") or 0)
-        tunes = unit.settings is None
+        # What does not learn has one cell, that of the first seed, in which it was tuned.
+        tunes = unit.settings is None or unit.contender.untrained
         options: dict[str, Any] = {"settings": unit.settings or {}, "trials": trials if tunes else 0}
         key = cell_key(
             self.arena.cfg, self.digest, unit.contender, labels=unit.labels, seed=unit.seed, **options

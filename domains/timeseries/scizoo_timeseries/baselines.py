@@ -38,6 +38,7 @@ class LocalForecaster(Baseline):
     naive, and the log says how many were.
     """
 
+    learns = False  # from other series than the one that is forecast
     length: int | None
     season: int | None
 
