@@ -9,7 +9,7 @@ import numpy as np
 
 from scizoo.data.records import Record
 from scizoo.errors import ConfigError
-from scizoo.evaluation.similarity import equal_pairs
+from scizoo.evaluation.similarity import equal_pairs, in_sketch
 from scizoo_astronomy.objects import Image, ImageSpectrum
 from scizoo_astronomy.signatures import (
     content_key,
@@ -196,10 +196,10 @@ class SkySimilarity:
         shares = np.zeros(len(records))
         for row, record in enumerate(records):
             mine = self._sampled(record)
-            if np.isin(number(content_key(record.input)), sketch):
+            if in_sketch(number(content_key(record.input)), sketch):
                 shares[row] = 1.0
             elif len(mine):
-                hits = np.isin(mine, sketch)
+                hits = in_sketch(mine, sketch)
                 # A common step or two come about by chance.
                 shares[row] = hits.mean() if hits.sum() >= 3 else 0.0
         if self.radius and len(records):

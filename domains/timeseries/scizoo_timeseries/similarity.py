@@ -12,7 +12,7 @@ import numpy as np
 
 from scizoo.data.records import Record
 from scizoo.errors import ConfigError, MachineError
-from scizoo.evaluation.similarity import equal_pairs
+from scizoo.evaluation.similarity import equal_pairs, in_sketch
 from scizoo_timeseries.series import Series, as_series
 
 log = logging.getLogger(__name__)
@@ -162,7 +162,7 @@ class SeriesSimilarity:
             values = history if target is None else np.concatenate([history[-256:], target])
             mine = self._sampled(values)
             if len(mine):
-                shares[row] = np.isin(mine, sketch).mean()
+                shares[row] = in_sketch(mine, sketch).mean()
         return shares
 
     def _sampled(self, values: np.ndarray) -> np.ndarray:
