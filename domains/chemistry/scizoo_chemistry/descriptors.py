@@ -10,6 +10,7 @@ import numpy as np
 
 from scizoo.errors import ConfigError
 from scizoo_chemistry.molecules import smiles_of, to_mol
+from scizoo_chemistry.rdkit_log import listening
 
 #: Grows with the size of a molecule beyond what single precision holds; AvgIpc says the same.
 _LEFT_OUT = ("Ipc",)
@@ -29,7 +30,9 @@ def names() -> tuple[str, ...]:
 def _describe(smiles: str) -> np.ndarray:
     from rdkit.Chem import Descriptors
 
-    values = Descriptors.CalcMolDescriptors(to_mol(smiles), missingVal=np.nan, silent=True)
+    mol = to_mol(smiles)
+    with listening():  # its remarks on each molecule would fill the terminal
+        values = Descriptors.CalcMolDescriptors(mol, missingVal=np.nan, silent=True)
     row = np.array([values[name] for name in names()], dtype=np.float64)
     row[~(np.abs(row) < _LIMIT)] = np.nan
     row.setflags(write=False)

@@ -12,6 +12,7 @@ from scizoo.data.records import Record
 from scizoo.evaluation.baseline import Labelled, baseline_outputs, tune
 from scizoo_chemistry import features
 from scizoo_chemistry.baselines import DescriptorLogistic, DescriptorRidge, folds_of
+from scizoo_chemistry.descriptors import describe
 from scizoo_chemistry.features import fingerprints
 from scizoo_chemistry.trees import (
     FingerprintBoosting,
@@ -170,6 +171,11 @@ def test_undefined_descriptors_and_constant_bits_do_no_harm():
         assert np.isfinite(clone(baseline).fit(odd, targets.astype(float)).predict(odd)).all()
     same = [Record("a", "CCO"), Record("b", "OCC")]
     assert FingerprintForest(trees=5).fit(same, np.array([0, 1])).predict_proba(same).shape == (2, 2)
+
+
+def test_remarks_of_rdkit_do_not_fill_the_terminal(caplog: pytest.LogCaptureFixture, capfd):
+    describe(["[H+].[Br-]", "[H+].[I-]"])  # "not removing hydrogen atom without neighbors"
+    assert not caplog.records and "hydrogen" not in capfd.readouterr().err
 
 
 @pytest.mark.parametrize("baseline", [*CLASSIFIERS, *REGRESSORS], ids=[*NAMES, *NAMES])
