@@ -284,7 +284,7 @@ def test_records_too_short_for_a_sketch_are_told():
     similarity = Coarse()
     found = leak(examine(clean(), similarity, corpora=similarity.sketch(clean())), "corpus_overlap")
     assert (found.count, found.of) == (20, 20)
-    assert "20 records are too short to tell" in found.note
+    assert "20 of the test records cannot be told" in found.note
 
 
 def leaking():

@@ -309,13 +309,18 @@ class _Auditor:
             shares = np.asarray(self.similarity.overlap(sketch, test), dtype=float)
             known = np.flatnonzero(np.isfinite(shares))
             if not len(known):
-                found.append(self.unmeasured(name, "the records are too short for the sketch"))
+                found.append(
+                    self.unmeasured(
+                        name, "the sketch keeps nothing of the test records, which may be too short"
+                    )
+                )
                 continue
             held = known[shares[known] >= self.settings.corpus_share]
             held = held[np.argsort(-shares[held], kind="stable")]
             note = f"on average {shares[known].mean():.1%} of a record is in the corpus"
             if len(known) < len(test):
-                note += f"; {len(test) - len(known):,} records are too short to tell"
+                rest = len(test) - len(known)
+                note += f"; {rest:,} of the test records cannot be told: the sketch keeps nothing of them"
             examples = [(test[row].id, subject or "corpus", float(shares[row])) for row in held]
             found.append(
                 self.leak(name, len(held), len(known), examples=examples, note=note, subject=subject)
