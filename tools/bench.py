@@ -238,12 +238,37 @@ def abc() -> Rows:
     ]
 
 
+def smiles() -> Rows:
+    """Measure the SMILES tokenizer beside ``re.findall`` a string."""
+    from bench_smiles import LOOP, speeds_of
+
+    speeds = speeds_of()
+    return [
+        {"what": name, "value": speed, "unit": "MB/s", "ratio": speed / speeds[LOOP], "to": LOOP}
+        for name, speed in speeds.items()
+        if name != LOOP
+    ]
+
+
+def series() -> Rows:
+    """Measure the tokenizers of time series and light curves beside NumPy called once a series."""
+    from bench_series import LOOPS, speeds_of
+
+    speeds = speeds_of()
+    return [
+        {"what": name, "value": speeds[name], "unit": "M/s", "ratio": speeds[name] / speeds[loop], "to": loop}
+        for name, loop in LOOPS.items()
+    ]
+
+
 PARTS: dict[str, Callable[[], Rows]] = {
     "start_up": start_up,
     "training": training,
     "tokenizers": tokenizers,
     "code_tokenizers": code_tokenizers,
     "abc": abc,
+    "smiles": smiles,
+    "series": series,
 }
 
 if __name__ == "__main__":

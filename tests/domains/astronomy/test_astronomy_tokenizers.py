@@ -150,6 +150,13 @@ def test_segments_agree_with_numpy() -> None:
     owner = np.repeat(np.arange(20), lengths)
     parts = [values[offsets[i] : offsets[i + 1]] for i in range(20)]
     np.testing.assert_allclose(segment_median(values, owner, 20), [np.median(part) for part in parts])
+    mixed = draw.integers(0, 19, len(values))  # in any order, one segment far longer, one without values
+    mixed[draw.random(len(values)) < 0.8] = 0
+    values[::7] = np.nan
+    for any_owner in (owner, mixed):
+        own = [values[any_owner == i] for i in range(20)]
+        expected = [np.nanmedian(one) if np.isfinite(one).any() else np.nan for one in own]
+        np.testing.assert_allclose(segment_median(values, any_owner, 20), expected)
     rows, ends = thin(offsets, 8)
     for i in range(20):
         kept = rows[ends[i] : ends[i + 1]]

@@ -29,14 +29,26 @@ def segment_median(values: np.ndarray, owner: np.ndarray, count: int) -> np.ndar
     """
     known = ~np.isnan(values)
     values, owner = values[known], owner[known]
-    ranked = values[np.lexsort((values, owner))]
     sizes = np.bincount(owner, minlength=count)
-    starts = np.cumsum(sizes) - sizes
+    full = np.flatnonzero(sizes)
     medians = np.full(count, np.nan)
-    full = sizes > 0
-    low = starts[full] + (sizes[full] - 1) // 2
-    high = starts[full] + sizes[full] // 2
-    medians[full] = 0.5 * (ranked[low] + ranked[high])
+    if not len(full):
+        return medians
+    if np.any(owner[1:] < owner[:-1]):
+        order = np.argsort(owner, kind="stable")
+        values, owner = values[order], owner[order]
+    sizes = sizes[full]
+    starts = np.cumsum(sizes) - sizes
+    if len(full) * sizes.max() <= 4 * len(values):
+        # Rows of one table, sorted in place: several times faster than ranking all by two keys.
+        table = np.full((len(full), sizes.max()), np.inf)
+        row = np.repeat(np.arange(len(full)), sizes)
+        table[row, np.arange(len(values)) - starts[row]] = values
+        table.sort(axis=1)
+        ranked, starts = table.ravel(), np.arange(len(full)) * table.shape[1]
+    else:
+        ranked = values[np.lexsort((values, owner))]
+    medians[full] = 0.5 * (ranked[starts + (sizes - 1) // 2] + ranked[starts + sizes // 2])
     return medians
 
 
