@@ -3,8 +3,10 @@
     SCIZOO_BENCH_DATA=FOLDER python tools/results.py domains/genomics/results.yaml --runs RUNS
 
 The YAML file lists the comparisons: `name` is the heading, `run` the folder under RUNS that `scizoo compare`
-wrote, `published` what to stand beside. The page is the README.md beside it; what lies between its lines
-`<!-- results -->` and `<!-- end of results -->` is replaced. Learning curves go to `figures/`.
+wrote, `published` what to stand beside. In place of `run`, `runs` names several folders, of `compare` or of a
+`finetune` that writes, whose models are shown with all their labels by the given `metrics`; `said` is a sentence
+that stands above. The page is the README.md beside it; what lies between its lines `<!-- results -->` and
+`<!-- end of results -->` is replaced. Learning curves go to `figures/`.
 """
 
 from __future__ import annotations
@@ -26,6 +28,7 @@ from scizoo.files import atomic_path, write_text
 
 BEGIN, END = "<!-- results -->", "<!-- end of results -->"
 _LOCAL = ("run_dir", "jobs", "threads")  # where it ran, not what was run
+_ROLES = ("pretrained", "scratch", "baseline", "floor")
 _COLOURS = ("#0072B2", "#009E73", "#CC79A7", "#D55E00", "#E69F00", "#56B4E9")
 _DASHES = {"pretrained": "-", "scratch": "--", "baseline": "-.", "floor": ":"}
 
@@ -43,6 +46,9 @@ def main() -> int:
         return 2
     parts = []
     for one in yaml.safe_load(options.listing.read_text(encoding="utf-8")):
+        if "runs" in one:
+            parts.append(several(one, options.runs))
+            continue
         run = options.runs / one["run"]
         report = json.loads((run / "report.json").read_text(encoding="utf-8"))
         figure = options.listing.parent / "figures" / f"{one['run']}.svg"
@@ -70,6 +76,30 @@ def section(one: Mapping[str, Any], report: Mapping[str, Any], command: str, fig
     if figure is not None:
         lines += ["", f"![Learning curves of {one['name']}](figures/{figure.name})"]
     return "\n".join([*lines, "", "```bash", command, "```"])
+
+
+def several(one: Mapping[str, Any], runs: Path) -> str:
+    """Write several runs into one table: a row a run and model, a column a metric."""
+    reports = {
+        title: json.loads((runs / folder / "report.json").read_text(encoding="utf-8"))
+        for title, folder in one["runs"].items()
+    }
+    first = next(iter(reports.values()))
+    titles = {metric["name"]: metric["title"] for metric in first["table"]["metrics"]}
+    lines = [["", "model", *(titles[name] for name in one["metrics"])]]
+    lines.append(["---"] * len(lines[0]))
+    for title, report in reports.items():
+        rows = report["table"]["rows"]
+        most = max(row["labels"] or 0 for row in rows)
+        shown = [row for row in rows if (row["labels"] or 0) == most and row["role"] in one.get("roles", _ROLES)]
+        for place, row in enumerate(shown):
+            scores = [interval(row["scores"].get(name)) for name in one["metrics"]]
+            lines.append([title if place == 0 else "", row["name"], *scores])
+    said = [one["said"], ""] if one.get("said") else []
+    body = "\n".join("| " + " | ".join(line) + " |" for line in lines)
+    facts = f"Test part, one seed a row, 95% intervals.{' Published: ' + one['published'] if 'published' in one else ''}"
+    commands = "\n".join(dict.fromkeys(command_of(runs / folder) for folder in one["runs"].values()))
+    return "\n".join([f"### {one['name']}", "", *said, body, "", facts, "", "```bash", commands, "```"])
 
 
 def table(report: Mapping[str, Any], metric: Mapping[str, Any]) -> str:

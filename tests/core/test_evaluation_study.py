@@ -292,6 +292,10 @@ def test_entrants(toy):
     assert tuned[0].adapt == {"mode": "lora", "rank": 2}
     with pytest.raises(ConfigError, match="did you mean 'probe'"):
         entrants({**cfg, "checkpoint": "a/one", "adapts": ["prob"]})
+    letters = dict(cfg["baselines"]["letters"])
+    same = entrants({**cfg, "baselines": {"letters": letters, "again": letters}})
+    titles = [one.title for one in same if one.role == "baseline"]
+    assert len(set(titles)) == 2 and titles[1].endswith(": again"), "people must be able to tell them apart"
 
 
 def test_few_records_get_enough_steps_and_not_too_many_validations():

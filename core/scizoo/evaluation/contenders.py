@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -156,7 +157,9 @@ def baselines(cfg: Mapping[str, Any]) -> list[Contender]:
             method = instantiate(settings)
             title, learns = getattr(method, "title", key), getattr(method, "learns", True)
             found.append(Contender(str(key), str(title), "baseline", baseline=settings, learns=bool(learns)))
-    return found
+    titles = Counter(one.title for one in found)
+    # One method twice, with other settings: people could not tell which is which.
+    return [replace(one, title=f"{one.title}: {one.key}") if titles[one.title] > 1 else one for one in found]
 
 
 class Arena:

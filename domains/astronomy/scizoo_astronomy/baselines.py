@@ -231,8 +231,6 @@ class ImageFeatures(Tabular):
         As of :class:`~scizoo_astronomy.tabular.Tabular`.
     """
 
-    title = "image moments and gradients"
-
     def __init__(
         self,
         features_of: str = "moments",
@@ -246,6 +244,13 @@ class ImageFeatures(Tabular):
     ):
         super().__init__(model, n_estimators, max_features, min_samples_leaf, balanced, C, seed)
         self.features_of = features_of
+
+    @property
+    def title(self) -> str:  # type: ignore[override]
+        """The name that people read, with the features and the model."""
+        names = {"moments": "image moments", "hog": "oriented gradients", "both": "image moments and gradients"}
+        model = "random forest" if self.model == "forest" else "linear model"
+        return f"{names.get(self.features_of, self.features_of)} ({model})"
 
     def features(self, records: Sequence[Record]) -> np.ndarray:
         """Return the features that were asked for."""
