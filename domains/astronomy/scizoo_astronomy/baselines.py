@@ -50,7 +50,7 @@ class LightCurveFeatures(Tabular):
         self.bands_ = tuple(sorted({band for record in records for band in record.input.bands}))
         return self.features(records)
 
-    def features(self, records: Sequence[Record]) -> np.ndarray:
+    def raw_features(self, records: Sequence[Record]) -> np.ndarray:
         """Return the features; of several bands mean and spread in each are added."""
 
         def compute(curve: LightCurve) -> np.ndarray:
@@ -89,7 +89,7 @@ class TransitSearch(Tabular):
         super().__init__(model, n_estimators, max_features, min_samples_leaf, balanced, C, seed)
         self.window = window
 
-    def features(self, records: Sequence[Record]) -> np.ndarray:
+    def raw_features(self, records: Sequence[Record]) -> np.ndarray:
         """Return the features of the best box."""
 
         def compute(curve: LightCurve) -> np.ndarray:
@@ -167,7 +167,7 @@ class SpectrumPCA(_Spectral):
             self.parts_.append((mean, PCA(count, random_state=self.seed).fit(filled)))
         return self.features(records)
 
-    def features(self, records: Sequence[Record]) -> np.ndarray:
+    def raw_features(self, records: Sequence[Record]) -> np.ndarray:
         """Return the components of the fluxes and of the lines."""
         found = []
         for block, (mean, model) in zip(self._fluxes(records), self.parts_):
@@ -210,7 +210,7 @@ class SpectrumLines(_Spectral):
         super().__init__(model, n_estimators, max_features, min_samples_leaf, balanced, C, seed)
         self.strongest, self.cells = strongest, cells
 
-    def features(self, records: Sequence[Record]) -> np.ndarray:
+    def raw_features(self, records: Sequence[Record]) -> np.ndarray:
         """Return bands and lines."""
         name = ("lines", tuple(self.grid_[[0, -1]]), self.cells, self.strongest)
 
@@ -248,11 +248,15 @@ class ImageFeatures(Tabular):
     @property
     def title(self) -> str:  # type: ignore[override]
         """The name that people read, with the features and the model."""
-        names = {"moments": "image moments", "hog": "oriented gradients", "both": "image moments and gradients"}
+        names = {
+            "moments": "image moments",
+            "hog": "oriented gradients",
+            "both": "image moments and gradients",
+        }
         model = "random forest" if self.model == "forest" else "linear model"
         return f"{names.get(self.features_of, self.features_of)} ({model})"
 
-    def features(self, records: Sequence[Record]) -> np.ndarray:
+    def raw_features(self, records: Sequence[Record]) -> np.ndarray:
         """Return the features that were asked for."""
         kinds = {"moments": ["moments"], "hog": ["hog"], "both": ["moments", "hog"]}
         if self.features_of not in kinds:
@@ -288,7 +292,7 @@ class CatalogFeatures(Tabular):
     ):
         super().__init__(model, n_estimators, max_features, min_samples_leaf, balanced, C, seed)
 
-    def features(self, records: Sequence[Record]) -> np.ndarray:
+    def raw_features(self, records: Sequence[Record]) -> np.ndarray:
         """Return the columns."""
         return matrix(records, CatalogRow, "row", lambda row: row.values)
 

@@ -160,7 +160,8 @@ class ReportWords(Tabular):
             "balanced": trial.suggest_categorical("balanced", [False, True]),
         }
 
-    def _classifier(self) -> Any:
+    def classifier(self, labels: np.ndarray) -> Any:
+        """Return a new classifier."""
         from sklearn.linear_model import LogisticRegression
 
         weight = "balanced" if self.balanced else None

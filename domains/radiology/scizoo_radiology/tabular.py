@@ -9,12 +9,12 @@ import numpy as np
 
 from scizoo.data.records import Record
 from scizoo.errors import ConfigError, did_you_mean
-from scizoo.evaluation.baseline import Baseline
+from scizoo.evaluation.features import FeatureBaseline, standardised
 
 MODELS = ("boosting", "forest", "linear")
 
 
-class Tabular(Baseline):
+class Tabular(FeatureBaseline):
     """Features, which subclasses say, with a model of scikit-learn, for classes or for several labels.
 
     Parameters
@@ -53,46 +53,14 @@ class Tabular(Baseline):
         self.model, self.rounds, self.learning_rate, self.min_leaf = model, rounds, learning_rate, min_leaf
         self.max_features, self.balanced, self.C, self.seed = max_features, balanced, C, seed
 
-    def fit_features(self, records: Sequence[Record]) -> Any:
-        """Learn what the features need of the training records, and return them."""
-        return self.features(records)
-
-    def features(self, records: Sequence[Record]) -> Any:
-        """Return the features of records, shape (records, features); NaN where missing."""
-        raise TypeError(f"{type(self).__name__} lacks features")
-
     def fit(
         self, records: Sequence[Record], targets: np.ndarray, groups: np.ndarray | None = None
     ) -> Tabular:
-        """Learn from labelled records; of several labels, the unknown ones (NaN) are left out."""
+        """Learn from labelled records; see the core's FeatureBaseline."""
         if self.model not in MODELS:
             raise ConfigError(f"model={self.model}: {did_you_mean(str(self.model), MODELS)}")
-        targets = np.asarray(targets)
-        x = self.fit_features(records)
-        if targets.ndim == 1:
-            self.several_ = False
-            self.models_ = [self._classifier().fit(x, targets)]
-            self.classes_ = np.asarray(self.models_[0].classes_)
-            return self
-        self.several_, self.models_, self.shares_ = True, [], []
-        for column in targets.T:
-            known = np.flatnonzero(np.isfinite(column))
-            labels = column[known].astype(int)
-            self.shares_.append((labels.sum() + 0.5) / (len(labels) + 1))
-            both = len(np.unique(labels)) == 2
-            self.models_.append(self._classifier().fit(x[known], labels) if both else None)
+        super().fit(records, targets, groups)
         return self
-
-    def predict_proba(self, records: Sequence[Record]) -> np.ndarray:
-        """Return probabilities, shape (records, classes) or (records, labels)."""
-        x = self.features(records)
-        if not self.several_:
-            return self.models_[0].predict_proba(x)
-        columns = [
-            np.full(x.shape[0], share) if model is None else model.predict_proba(x)[:, 1]
-            for model, share in zip(self.models_, self.shares_, strict=True)
-        ]
-        return np.stack(columns, axis=1)
 
     def search_space(self, trial: Any) -> dict[str, Any]:
         """Suggest settings of the model."""
@@ -112,12 +80,10 @@ class Tabular(Baseline):
             "balanced": balanced,
         }
 
-    def _classifier(self) -> Any:
+    def classifier(self, labels: np.ndarray) -> Any:
+        """Return a new classifier."""
         from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassifier
-        from sklearn.impute import SimpleImputer
         from sklearn.linear_model import LogisticRegression
-        from sklearn.pipeline import make_pipeline
-        from sklearn.preprocessing import StandardScaler
 
         weight = "balanced" if self.balanced else None
         if self.model == "boosting":
@@ -137,11 +103,7 @@ class Tabular(Baseline):
                 class_weight=weight,
                 random_state=self.seed,
             )
-        return make_pipeline(
-            SimpleImputer(strategy="median", keep_empty_features=True),
-            StandardScaler(),
-            LogisticRegression(C=self.C, class_weight=weight, max_iter=2000),
-        )
+        return standardised(LogisticRegression(C=self.C, class_weight=weight, max_iter=2000), impute=True)
 
 
 class Forest(Tabular):

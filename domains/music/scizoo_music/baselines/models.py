@@ -9,14 +9,14 @@ import numpy as np
 
 from scizoo.data.records import Record
 from scizoo.errors import ConfigError, did_you_mean
-from scizoo.evaluation.baseline import Baseline
+from scizoo.evaluation.features import FeatureBaseline, standardised
 from scizoo_music.features.notes import KINDS, note_features
 from scizoo_music.features.timbre import sound_features
 
 MODELS = ("logistic", "svm", "forest")
 
 
-class Featured(Baseline):
+class Featured(FeatureBaseline):
     """Features under a model. Subclasses say which features.
 
     Parameters
@@ -50,64 +50,14 @@ class Featured(Baseline):
             seed,
         )
 
-    def features(self, records: Sequence[Record]) -> np.ndarray:
-        """Return the features, shape (records, features)."""
-        raise TypeError(f"{type(self).__name__} lacks features")
-
     def fit(
         self, records: Sequence[Record], targets: np.ndarray, groups: np.ndarray | None = None
     ) -> Featured:
-        """Learn from labelled records; see the core's Baseline."""
+        """Learn from labelled records; see the core's FeatureBaseline."""
         if self.model not in MODELS:
             raise ConfigError(f"model={self.model}: {did_you_mean(str(self.model), MODELS)}")
-        targets, x = np.asarray(targets), self.features(records)
-        self.models_: list[Any] = []
-        self.shares_: list[float] = []
-        self.variance_: list[float] = []
-        if targets.ndim == 1 and targets.dtype.kind in "iu":
-            self.models_ = [self._classifier(targets).fit(x, targets)]
-            self.classes_ = np.asarray(self.models_[0].classes_)
-            return self
-        columns = targets.astype(float).reshape(len(records), -1)
-        known_values = columns[np.isfinite(columns)]
-        if targets.ndim == 2 and np.isin(known_values, (0.0, 1.0)).all():
-            for column in columns.T:
-                known = np.isfinite(column)
-                labels = column[known].astype(int)
-                self.shares_.append((labels.sum() + 0.5) / (len(labels) + 1))
-                both = len(np.unique(labels)) == 2
-                self.models_.append(self._classifier(labels).fit(x[known], labels) if both else None)
-            return self
-        for column in columns.T:
-            known = np.isfinite(column)
-            model = self._regressor().fit(x[known], column[known])
-            self.models_.append(model)
-            self.variance_.append(_error(model, x[known], column[known]))
+        super().fit(records, targets, groups)
         return self
-
-    def predict_proba(self, records: Sequence[Record]) -> np.ndarray:
-        """Return probabilities, shape (records, classes) or (records, labels)."""
-        x = self.features(records)
-        if not self.shares_:
-            return self.models_[0].predict_proba(x)
-        return np.stack(
-            [
-                np.full(len(x), share) if model is None else model.predict_proba(x)[:, 1]
-                for model, share in zip(self.models_, self.shares_, strict=True)
-            ],
-            axis=1,
-        )
-
-    def predict(self, records: Sequence[Record]) -> np.ndarray:
-        """Return numbers, shape (records, targets); of a classifier the likeliest classes."""
-        x = self.features(records)
-        if not self.variance_:
-            return self.models_[0].predict(x)
-        return np.stack([model.predict(x) for model in self.models_], axis=1)
-
-    def predict_variance(self, records: Sequence[Record]) -> np.ndarray:
-        """Return the variance of the error, by cross-validation; shape (records, targets)."""
-        return np.tile(self.variance_, (len(records), 1))
 
     def search_space(self, trial: Any) -> dict[str, Any]:
         """Suggest settings of the model."""
@@ -118,7 +68,8 @@ class Featured(Baseline):
             "balanced": trial.suggest_categorical("balanced", [False, True]),
         }
 
-    def _classifier(self, labels: np.ndarray) -> Any:
+    def classifier(self, labels: np.ndarray) -> Any:
+        """Return a new classifier."""
         from sklearn.calibration import CalibratedClassifierCV
         from sklearn.ensemble import RandomForestClassifier
         from sklearn.linear_model import LogisticRegression
@@ -126,22 +77,23 @@ class Featured(Baseline):
 
         weight = "balanced" if self.balanced else None
         if self.model == "logistic":
-            return _scaled(LogisticRegression(C=self.C, class_weight=weight, max_iter=500, tol=1e-3))
+            return standardised(LogisticRegression(C=self.C, class_weight=weight, max_iter=500, tol=1e-3))
         fewest = int(np.bincount(np.unique(labels, return_inverse=True)[1]).min())
         if self.model == "forest" or fewest < 2:  # Platt's method needs two of each class
             return RandomForestClassifier(self.n_estimators, class_weight=weight, random_state=self.seed)
-        machine = _scaled(SVC(C=self.C, class_weight=weight, random_state=self.seed))
+        machine = standardised(SVC(C=self.C, class_weight=weight, random_state=self.seed))
         return CalibratedClassifierCV(machine, cv=min(5, fewest), ensemble=False)
 
-    def _regressor(self) -> Any:
+    def regressor(self) -> Any:
+        """Return a new regressor."""
         from sklearn.ensemble import RandomForestRegressor
         from sklearn.linear_model import Ridge
         from sklearn.svm import SVR
 
         if self.model == "logistic":
-            return _scaled(Ridge(alpha=1.0 / self.C))
+            return standardised(Ridge(alpha=1.0 / self.C))
         if self.model == "svm":
-            return _scaled(SVR(C=self.C))
+            return standardised(SVR(C=self.C))
         return RandomForestRegressor(self.n_estimators, random_state=self.seed)
 
 
@@ -213,20 +165,3 @@ class TimbreStatistics(Featured):
     def features(self, records: Sequence[Record]) -> np.ndarray:
         """Return the features."""
         return sound_features(records, self.coefficients)
-
-
-def _scaled(model: Any) -> Any:
-    from sklearn.pipeline import make_pipeline
-    from sklearn.preprocessing import StandardScaler
-
-    return make_pipeline(StandardScaler(), model)
-
-
-def _error(model: Any, x: np.ndarray, y: np.ndarray) -> float:
-    from sklearn.base import clone
-    from sklearn.model_selection import cross_val_predict
-
-    folds = min(5, len(y))
-    if folds < 2:
-        return float(np.var(y)) or 1.0
-    return float(np.mean((cross_val_predict(clone(model), x, y, cv=folds) - y) ** 2)) or 1e-12
