@@ -4,7 +4,7 @@
 
 The YAML file lists the comparisons: `name` is the heading, `run` the folder under RUNS that `scizoo compare`
 wrote, `published` what to stand beside. In place of `run`, `runs` names several folders, of `compare` or of a
-`finetune` that writes, whose models (`roles`; all) are shown with all their labels by the given `metrics`; `said`
+`finetune` that writes, whose models (`roles`; all) are shown with all labels by the given `metrics`; `said`
 is a sentence that stands above. The page is the README.md beside it; what lies between its lines
 `<!-- results -->` and `<!-- end of results -->` is replaced. Learning curves go to `figures/`.
 """
