@@ -32,7 +32,7 @@ def light_curve(value: LightCurve | Mapping[str, Any] | Sequence[Any] | np.ndarr
     array = np.asarray(value, dtype=float)
     if array.ndim != 2 or array.shape[1] not in (2, 3):
         raise ValueError(f"an array of the shape {array.shape} is no light curve: (points, 2 or 3) is")
-    return LightCurve(array[:, 0], array[:, 1], array[:, 2] if array.shape[1] == 3 else None)
+    return LightCurve(*array.T)
 
 
 def spectrum(value: Spectrum | Mapping[str, Any] | Sequence[Any] | np.ndarray) -> Spectrum:
@@ -56,7 +56,7 @@ def spectrum(value: Spectrum | Mapping[str, Any] | Sequence[Any] | np.ndarray) -
     array = np.asarray(value, dtype=float)
     if array.ndim != 2 or array.shape[1] not in (2, 3):
         raise ValueError(f"an array of the shape {array.shape} is no spectrum: (pixels, 2 or 3) is")
-    return Spectrum(array[:, 0], array[:, 1], array[:, 2] if array.shape[1] == 3 else None)
+    return Spectrum(*array.T)
 
 
 def image(value: Image | Mapping[str, Any] | Sequence[Any] | np.ndarray) -> Image:

@@ -148,7 +148,8 @@ def _inputs() -> dict[str, list[Any]]:
     curves = [LightCurve(*_curve(number), "V") for number in range(4)]
     spectra = [Spectrum(*_spectrum(number)[1:], np.full(400, 100.0)) for number in range(4)]
     images = [Image(image) for image in _images()[:4]]
-    rows = [CatalogRow([number, number**2, 1.0 / (1 + number)], ("a", "b", "c")) for number in range(6)]
+    numbers = [np.array([number, number**2, 1.0 / (1 + number)]) for number in range(6)]
+    rows = [CatalogRow(values, ("a", "b", "c")) for values in numbers]
     return {
         "astronomy/lightcurve": curves,
         "astronomy/spectrum": spectra,

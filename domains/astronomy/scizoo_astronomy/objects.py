@@ -43,7 +43,7 @@ class LightCurve(Content):
 
     time: np.ndarray
     value: np.ndarray
-    error: np.ndarray | None = None
+    error: np.ndarray = None  # type: ignore[assignment]  # an array once it is made
     band: np.ndarray | str = ""
     unit: str = "mag"
     time_format: str = "mjd"
@@ -134,8 +134,8 @@ class Spectrum(Content):
 
     wavelength: np.ndarray
     flux: np.ndarray
-    ivar: np.ndarray | None = None
-    mask: np.ndarray | None = None
+    ivar: np.ndarray = None  # type: ignore[assignment]  # an array once it is made
+    mask: np.ndarray = None  # type: ignore[assignment]  # an array once it is made
     unit: str = ""
     medium: str = "vacuum"
     redshift: float | None = None
@@ -202,7 +202,7 @@ class Image(Content):
     """
 
     data: np.ndarray
-    mask: np.ndarray | None = None
+    mask: np.ndarray = None  # type: ignore[assignment]  # an array once it is made
     unit: str = ""
     bands: tuple[str, ...] = ()
     wcs: str | None = None

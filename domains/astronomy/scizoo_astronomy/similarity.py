@@ -196,7 +196,7 @@ class SkySimilarity:
         shares = np.zeros(len(records))
         for row, record in enumerate(records):
             mine = self._sampled(record)
-            if in_sketch(number(content_key(record.input)), sketch):
+            if in_sketch(np.array([number(content_key(record.input))]), sketch)[0]:
                 shares[row] = 1.0
             elif len(mine):
                 hits = in_sketch(mine, sketch)

@@ -110,8 +110,8 @@ class AsasVariables(AstronomyDataset):
         archive, table = self._files()
         classes = {str(cells["filename"]): str(cells["class"]) for _, cells in TableReader(table).rows()}
         counts: dict[str, int] = {}
-        for name in map(self._label, classes.values()):
-            counts[name] = counts.get(name, 0) + 1
+        for label in map(self._label, classes.values()):
+            counts[label] = counts.get(label, 0) + 1
         options = LightCurveOptions(layout="asas", sort=True, duplicates="first")
         for entry in read_light_curves(archive, self.rejections, options):
             name = classes.get(entry.id)

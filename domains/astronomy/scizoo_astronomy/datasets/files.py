@@ -130,9 +130,9 @@ class ObjectFiles(AstronomyDataset):
         self.left_out.clear()
         log = self.rejections
         if self.input is not None:
-            for file, row, source in self._listed(log):
+            for file, cells, source in self._listed(log):
                 for entry in self._guarded(file, log, alone=False):
-                    yield from self._record(replace(entry, source=source), row, log)
+                    yield from self._record(replace(entry, source=source), cells, log)
         else:
             labels, parts = self._labels(), self._parts_by_name()
             for file in self.files:

@@ -51,7 +51,7 @@ class LightCurveFiles(ObjectFiles):
         **common: Any,
     ):
         super().__init__(path, **common)
-        self._reading = {
+        self._reading: dict[str, Any] = {
             "layout": layout,
             "columns": dict(columns or {}),
             "units": dict(units or {}),

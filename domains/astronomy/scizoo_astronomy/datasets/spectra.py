@@ -41,7 +41,7 @@ class SpectrumFiles(ObjectFiles):
         **common: Any,
     ):
         super().__init__(path, **common)
-        self._reading = {
+        self._reading: dict[str, Any] = {
             "columns": dict(columns or {}),
             "units": dict(units or {}),
             "names": None if names is None else list(names),

@@ -9,13 +9,17 @@ import numpy as np
 
 from scizoo.data.records import Record
 from scizoo.errors import DataError
+from scizoo_astronomy.content import Content
 
 _KEPT: dict[Hashable, np.ndarray] = {}
 _MOST = 200_000  # rows that are kept before all are forgotten
 
 
 def matrix(
-    records: Sequence[Record], kind: type | tuple[type, ...], name: Hashable, compute: Callable
+    records: Sequence[Record],
+    kind: type[Content] | tuple[type[Content], ...],
+    name: Hashable,
+    compute: Callable,
 ) -> np.ndarray:
     """Return the features of records, shape (records, features), float64.
 

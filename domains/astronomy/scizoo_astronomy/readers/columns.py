@@ -7,6 +7,7 @@ import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
@@ -18,6 +19,9 @@ from scizoo.errors import DataError
 from scizoo_astronomy.readers.fits import cards, find_hdu, opened
 from scizoo_astronomy.readers.opening import file_format
 from scizoo_astronomy.readers.text import parse_text
+
+if TYPE_CHECKING:
+    from astropy.table import Table
 
 
 @dataclass
@@ -93,7 +97,7 @@ def read_columns(
     raise DataError(f"{path} holds no table.", expected="FITS, VOTable, ECSV, CSV or Parquet")
 
 
-def from_table(table: object, name: str) -> Columns:
+def from_table(table: Table, name: str) -> Columns:
     """Take the columns of an astropy table; times become days of their own format."""
     from astropy.time import Time
 

@@ -15,9 +15,11 @@ from scizoo.errors import DataError
 from scizoo_astronomy.readers.opening import file_format
 
 #: Header cards that say how a file is laid out, not what it shows.
-_STRUCTURE = ("SIMPLE", "BITPIX", "NAXIS", "EXTEND", "PCOUNT", "GCOUNT", "XTENSION", "BSCALE", "BZERO")
-_STRUCTURE += ("CHECKSUM", "DATASUM", "TFORM", "TTYPE", "TUNIT", "TDIM", "TNULL", "TFIELDS", "TDISP", "BLANK")
-_STRUCTURE += ("COMMENT", "HISTORY", "TSCAL", "TZERO", "CONTINUE", "THEAP")
+_STRUCTURE = (
+    *("SIMPLE", "BITPIX", "NAXIS", "EXTEND", "PCOUNT", "GCOUNT", "XTENSION", "BSCALE", "BZERO"),
+    *("CHECKSUM", "DATASUM", "TFORM", "TTYPE", "TUNIT", "TDIM", "TNULL", "TFIELDS", "TDISP", "BLANK"),
+    *("COMMENT", "HISTORY", "TSCAL", "TZERO", "CONTINUE", "THEAP"),
+)
 
 
 class UnusableError(ValueError):

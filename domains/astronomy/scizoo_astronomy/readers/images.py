@@ -6,6 +6,7 @@ import warnings
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TypedDict
 
 import numpy as np
 from astropy.io import fits
@@ -28,6 +29,15 @@ IMAGE_SUFFIXES = (
     *(".fits", ".fits.gz", ".fits.fz", ".fit", ".fit.gz", ".fts", ".fts.gz"),
     *(".npz", ".png", ".jpg", ".jpeg"),
 )
+
+
+class Place(TypedDict, total=False):
+    """Where an image lies, as :class:`~scizoo_astronomy.objects.Image` names it."""
+
+    wcs: str
+    pixel_scale: float
+    ra: float
+    dec: float
 
 
 class BrokenWcsError(UnusableError):
@@ -99,10 +109,10 @@ def read_fits_image(path: Path, hdu: int | str | None = None, broken_wcs: str = 
             raise UnusableError(f"HDU '{chosen.name or 'PRIMARY'}': {what}")
         header = chosen.header
         told = cards(hdus[0].header, header)
-        place = {"wcs": None, "pixel_scale": None, "ra": None, "dec": None}
+        place: Place = {}
         fields: dict[str, object] = {}
         try:
-            place |= read_wcs(header, data.shape[:2])
+            place = read_wcs(header, data.shape[:2])
         except BrokenWcsError as error:
             if broken_wcs == "refuse":
                 raise UnusableError(
@@ -148,7 +158,7 @@ def _mask(hdus: fits.HDUList, chosen: fits.hdu.base.ExtensionHDU, shape: tuple[i
     return mask
 
 
-def read_wcs(header: fits.Header, shape: tuple[int, int]) -> dict[str, object]:
+def read_wcs(header: fits.Header, shape: tuple[int, int]) -> Place:
     """Read and check celestial world coordinates.
 
     Parameters

@@ -116,5 +116,10 @@ def assemble(
     factor, unit = spectral_factor(parse_unit(flux_unit, "", ""), place, "", "")
     if medium == "air" and to_vacuum:
         place, medium = air_to_vacuum(place), "vacuum"
-    scaled = None if ivar is None else np.nan_to_num(ivar, nan=0.0, posinf=0.0) / np.square(factor)
+    if ivar is None:
+        scaled = np.full(size, np.nan)
+    else:
+        scaled = np.nan_to_num(ivar, nan=0.0, posinf=0.0) / np.square(factor)
+    if mask is None:
+        mask = np.zeros(size, dtype=bool)
     return Spectrum(place, flux * factor, scaled, mask, unit, medium, None, ra, dec)

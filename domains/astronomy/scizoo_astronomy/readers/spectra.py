@@ -39,6 +39,8 @@ SPECTRUM_SUFFIXES = tuple(
     )
     for packed in ("", ".gz", ".bz2")
 )
+#: Which rows of a table are one object: one of them, all, or those at some positions.
+Rows = int | slice | np.ndarray
 _NAMES: dict[str, tuple[str, ...]] = {
     "wavelength": ("wavelength", "wave", "lambda", "lam", "wl", "loglam", "wavelength_air", "spectral_axis"),
     "flux": ("flux", "flux_density", "spectrum", "intensity", "f_lambda", "flam", "fnu"),
@@ -84,7 +86,7 @@ def read_spectra(
                 return
     elif file_format(path) == "fits":
         with opened(path) as hdus:
-            number = int(options.hdu) if str(options.hdu).isdigit() else str(options.hdu)
+            number = int(str(options.hdu)) if str(options.hdu).isdigit() else str(options.hdu)
             if number in hdus and not hasattr(hdus[number], "columns"):
                 yield from read_wcs_spectra(hdus, path, log, options)
                 return
@@ -99,10 +101,9 @@ def table_spectra(table: Columns, log: RejectionLog, options: SpectrumOptions) -
     found = _find(table, options)
     units = _units(table, found, options)
     nested = table.data[found["flux"]]
-    many = nested.dtype == object or nested.ndim > 1
-    if many:
+    if nested.dtype == object or nested.ndim > 1:
         names = table.data[found["id"]] if "id" in found else None
-        groups: Iterator[tuple[str, object]] = (
+        groups: Iterator[tuple[str, Rows]] = (
             (f"{stem(table.name)}:{row}" if names is None else str(names[row]), row)
             for row in range(len(table))
         )
@@ -115,7 +116,7 @@ def table_spectra(table: Columns, log: RejectionLog, options: SpectrumOptions) -
     else:
         groups = iter([(stem(table.name), slice(None))])
     for id, rows in groups:
-        source = f"{table.name}, row {int(rows) + 1}" if many else table.name  # type: ignore[call-overload]
+        source = f"{table.name}, row {rows + 1}" if isinstance(rows, int) else table.name
         try:
             value = _spectrum(table, found, units, rows, options)
         except ValueError as error:
@@ -189,7 +190,7 @@ def _units(table: Columns, found: dict[str, str], options: SpectrumOptions) -> d
     return units
 
 
-def _cells(table: Columns, column: str, rows: object) -> np.ndarray:
+def _cells(table: Columns, column: str, rows: Rows) -> np.ndarray:
     cells = table.data[column]
     picked = np.asarray(
         cells if cells.ndim == 1 and cells.dtype != object and isinstance(rows, int) else cells[rows]
@@ -201,7 +202,7 @@ def _cells(table: Columns, column: str, rows: object) -> np.ndarray:
 
 
 def _spectrum(
-    table: Columns, found: dict[str, str], units: dict[str, str], rows: object, options: SpectrumOptions
+    table: Columns, found: dict[str, str], units: dict[str, str], rows: Rows, options: SpectrumOptions
 ) -> Spectrum:
     raw = _cells(table, found["wavelength"], rows)
     if found["wavelength"].lower() == "loglam":
@@ -211,7 +212,7 @@ def _spectrum(
     if ivar is None and "error" in found:
         ivar = inverse_variance(_cells(table, found["error"], rows))
     mask = _cells(table, found["mask"], rows) != 0 if "mask" in found else None
-    place = {}
+    place: dict[str, float | None] = {}
     for role in ("ra", "dec"):
         if role in found:
             cells = np.asarray(table.data[found[role]][rows], dtype=float).reshape(-1)
@@ -229,7 +230,7 @@ def _spectrum(
     )
 
 
-def _fields(table: Columns, found: dict[str, str], rows: object) -> dict[str, object]:
+def _fields(table: Columns, found: dict[str, str], rows: Rows) -> dict[str, object]:
     used, fields = set(found.values()), {}
     for name, column in table.data.items():
         if name in used or column.dtype == object or column.ndim > 1:

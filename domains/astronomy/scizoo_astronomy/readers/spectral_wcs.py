@@ -65,7 +65,7 @@ def read_wcs_spectra(
             mask = beside != 0
     told = cards(hdus[0].header, header)
     ra, dec = (told.get(name) for name in ("RA", "DEC"))
-    place = (ra, dec) if all(isinstance(v, float) for v in (ra, dec)) else (None, None)
+    place = (ra, dec) if isinstance(ra, float) and isinstance(dec, float) else (None, None)
     for row in range(len(flux)):
         id = stem(path.name) if len(flux) == 1 else f"{stem(path.name)}:{row}"
         source = path.name if len(flux) == 1 else f"{path.name}, row {row + 1}"

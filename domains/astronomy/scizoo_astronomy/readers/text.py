@@ -40,8 +40,8 @@ def parse_text(
     rows = [line for line in lines if not line.startswith("#")]
     if not rows:
         raise DataError(f"{name} holds no row.", expected="a table with at least one row")
-    delimiter = max(",;\t", key=rows[0].count)
-    delimiter = delimiter if rows[0].count(delimiter) else None
+    commonest = max(",;\t", key=rows[0].count)
+    delimiter = commonest if rows[0].count(commonest) else None
     first = _cells(rows[0], delimiter)
     if not all(_number(cell) for cell in first):
         header, rows = first, rows[1:]
