@@ -49,8 +49,10 @@ class Structure:
     @property
     def digest(self) -> str:
         """Name the structure by its content."""
-        parts = [self.numbers.astype(np.uint8), np.ascontiguousarray(self.positions, dtype=np.float64)]
-        parts += [] if self.cell is None else [np.ascontiguousarray(self.cell, dtype=np.float64)]
+        parts: list[np.ndarray] = [self.numbers.astype(np.uint8)]
+        parts += [
+            np.ascontiguousarray(a, dtype=np.float64) for a in (self.positions, self.cell) if a is not None
+        ]
         head = f"{self.smiles}|{self.charge}|{len(self.numbers)}".encode()
         return hashlib.blake2b(head + b"".join(part.tobytes() for part in parts), digest_size=12).hexdigest()
 

@@ -55,7 +55,7 @@ def neighbours(
         shared = [lists[bit] for bit in rarest(on)] if width else []
         candidates = np.unique(np.concatenate(shared)) if shared else np.empty(0, dtype=np.int64)
         alike = np.array(
-            DataStructs.BulkTanimotoSimilarity(query, [known[place] for place in candidates]),
+            DataStructs.BulkTanimotoSimilarity(query, [known[place] for place in candidates.tolist()]),
             dtype=np.float64,
         )
         good = alike >= similarity

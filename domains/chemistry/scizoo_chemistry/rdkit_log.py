@@ -55,7 +55,8 @@ def listening() -> Iterator[list[str]]:
     if _state["filter"] is None:
         _install()
     outer = getattr(_CAPTURED, "messages", None)
-    _CAPTURED.messages = found = []
+    found: list[str] = []
+    _CAPTURED.messages = found
     try:
         yield found
     finally:

@@ -112,7 +112,9 @@ class MoleculeScorer(Scorer):
             "scaffold_similarity": scaffolds,
             "descriptor_distance": descriptor_distance(descriptors(mols), self._described),
         }
-        made = {name: _figure(name, statistic=pick(one, rows)) for name, one in found.items()}
+        made = {
+            name: _figure(name, statistic=pick(one, rows)) for name, one in found.items() if one is not None
+        }
         if scaffolds is None:
             made["scaffold_similarity"] = _figure(
                 "scaffold_similarity", values=whole(np.nan), reason="no scaffold of two rings or more"

@@ -67,6 +67,7 @@ def read_xyz(path: Path, log: RejectionLog) -> Iterator[Entry]:
         except (OSError, ValueError, KeyError, IndexError, TypeError) as error:
             log.reject(source, name, f"cannot be read: {str(error).strip() or type(error).__name__}")
             continue
+        assert isinstance(read, ase.Atoms)  # without an index one frame is read
         positions = np.asarray(read.get_positions(), dtype=np.float64)
         if not np.isfinite(positions).all():
             log.reject(source, name, "has a coordinate that is no number")
