@@ -102,13 +102,24 @@ def _midi(*events: bytes, division: int = 480) -> bytes:
 _NO_NOTES = _midi(b"\x00\xff\x51\x03\x07\xa1\x20")
 _LONG = _midi(b"\x00\x90\x3c\x40", b"\xff\xff\xff\x7f\x80\x3c\x00")
 
+
+def _piece(
+    onset: Sequence[float],
+    duration: Sequence[float],
+    pitch: Sequence[int],
+    voice: Sequence[int] | None = None,
+) -> Piece:
+    voices = np.zeros(len(pitch)) if voice is None else np.array(voice)
+    return Piece(np.array(onset), np.array(duration), np.array(pitch), voices)
+
+
 _MELODIES = (
-    Piece([0, 0.5, 1, 1.25, 2 + 1 / 3, 6], [0.5, 0.5, 0.25, 0.25, 1.5, 2], [60, 62, 64, 65, 67, 72]),
-    Piece([0, 1, 1, 3], [1, 2, 2, 0.5], [70, 55, 59, 62], [0, 0, 1, 1]),
+    _piece([0, 0.5, 1, 1.25, 2 + 1 / 3, 6], [0.5, 0.5, 0.25, 0.25, 1.5, 2], [60, 62, 64, 65, 67, 72]),
+    _piece([0, 1, 1, 3], [1, 2, 2, 0.5], [70, 55, 59, 62], [0, 0, 1, 1]),
 )
 _FRAMES = (
-    Piece([0, 1, 0, 3], [1, 2, 2, 1], [60, 62, 48, 67]),
-    Piece([1, 1, 2], [1, 3, 1], [43, 96, 50]),
+    _piece([0, 1, 0, 3], [1, 2, 2, 1], [60, 62, 48, 67]),
+    _piece([1, 1, 2], [1, 3, 1], [43, 96, 50]),
 )
 _VOICES = (_chorale(1).replaced(meters=()), _chorale(2).replaced(meters=()))
 

@@ -103,8 +103,9 @@ class Piece:
             sorted_column = column[order]
             sorted_column.flags.writeable = False
             object.__setattr__(self, name, sorted_column)
-        for name, kind in (("meters", Meter), ("keys", Key), ("tempos", Tempo)):
-            object.__setattr__(self, name, tuple(kind(*one) for one in getattr(self, name)))
+        object.__setattr__(self, "meters", tuple(Meter(*one) for one in self.meters))
+        object.__setattr__(self, "keys", tuple(Key(*one) for one in self.keys))
+        object.__setattr__(self, "tempos", tuple(Tempo(*one) for one in self.tempos))
         object.__setattr__(self, "programs", tuple(self.programs))
         if any(meter.beats < 1 or meter.unit < 1 for meter in self.meters):
             raise ValueError("a meter has no beats")

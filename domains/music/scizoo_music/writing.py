@@ -32,27 +32,27 @@ def symusic_score(piece: Piece, by_voice: bool = False) -> Any:
     by_voice : bool
         Whether a track's program is the number of its voice, and not the piece's own.
     """
-    import symusic
+    from symusic import core
 
-    score = symusic.Score(_DIVISION)
+    score = core.ScoreTick(_DIVISION)
     for voice in np.unique(piece.voice).tolist():
         program = piece.programs[voice] if voice < len(piece.programs) else 0
         program = voice if by_voice else program
-        track = symusic.Track(program=max(program, 0), is_drum=program < 0, name=f"voice {voice + 1}")
+        track = core.TrackTick(f"voice {voice + 1}", max(program, 0), program < 0)
         part = piece.part(voice)
         for onset, duration, pitch, velocity in zip(part.onset, part.duration, part.pitch, part.velocity):
             ticks = round(float(onset) * _DIVISION), max(1, round(float(duration) * _DIVISION))
-            track.notes.append(symusic.Note(*ticks, int(pitch), int(velocity)))
+            track.notes.append(core.NoteTick(*ticks, int(pitch), int(velocity)))
         score.tracks.append(track)
     for tempo in piece.tempos or (Tempo(0.0, 120.0),):
-        score.tempos.append(symusic.Tempo(round(tempo.onset * _DIVISION), float(tempo.bpm)))
+        score.tempos.append(core.TempoTick(round(tempo.onset * _DIVISION), float(tempo.bpm)))
     for meter in piece.meters:
         score.time_signatures.append(
-            symusic.TimeSignature(round(meter.onset * _DIVISION), meter.beats, meter.unit)
+            core.TimeSignatureTick(round(meter.onset * _DIVISION), meter.beats, meter.unit)
         )
     for key in piece.keys:
         minor = int(key.mode == "minor")
-        score.key_signatures.append(symusic.KeySignature(round(key.onset * _DIVISION), key.fifths, minor))
+        score.key_signatures.append(core.KeySignatureTick(round(key.onset * _DIVISION), key.fifths, minor))
     return score
 
 
@@ -72,12 +72,12 @@ def musicxml(value: Any) -> bytes:
     score = stream.Score()
     for number in np.unique(piece.voice).tolist():
         part = stream.Part(id=f"voice {number + 1}")
-        for one in piece.meters:
-            part.insert(one.onset, meter.TimeSignature(str(one)))
-        for one in piece.keys:
-            part.insert(one.onset, key.KeySignature(one.fifths))
-        for one in piece.tempos:
-            part.insert(one.onset, tempo.MetronomeMark(number=one.bpm))
+        for beats in piece.meters:
+            part.insert(beats.onset, meter.TimeSignature(str(beats)))
+        for sharps in piece.keys:
+            part.insert(sharps.onset, key.KeySignature(sharps.fifths))
+        for speed in piece.tempos:
+            part.insert(speed.onset, tempo.MetronomeMark(number=speed.bpm))
         own = piece.part(number)
         for onset, duration, pitch in zip(own.onset, own.duration, own.pitch):
             part.insert(

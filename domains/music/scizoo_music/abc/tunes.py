@@ -148,7 +148,8 @@ class _Reader:
             self.voice = self._voice(text.split()[0] if text.split() else "")
 
     def _line(self, line: str) -> None:
-        voice, chord, fresh = self.voice, None, False
+        voice, fresh = self.voice, False
+        chord: list[int] | None = None
         found = list(tokens(line))
         for place, (kind, text) in enumerate(found):
             if kind == "note" and chord is not None:

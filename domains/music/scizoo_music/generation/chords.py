@@ -149,7 +149,8 @@ class ChordTable(RecordGenerator):
                 )
             notes = ids[ids >= len(tokenizer.SPECIAL)][:-1]
             before: _Chord = ()
-            total, chords = 0.0, []
+            total = 0.0
+            chords: list[int] = []
             for place, known in enumerate(self._contexts(notes)[: most // self._below]):
                 seen, floor = self._probabilities([*known, (known[1], before)])
                 before = self._choose(seen, sampling, float(draws[place]))

@@ -92,8 +92,10 @@ class PieceScorer(Scorer):
         if ":" in text and text[:1].isdigit():
             try:
                 rows = [[float(word) for word in note.split(":")] for note in text.split()]
-                onset, voice, pitch, length = (list(column) for column in zip(*rows, strict=True))
-                return Piece(onset, length, pitch, voice)
+                onset, voice, pitch, length = zip(*rows, strict=True)
+                return Piece(
+                    np.array(onset), np.array(length), np.array(pitch, np.int16), np.array(voice, np.int16)
+                )
             except ValueError as error:
                 raise DataError(
                     f"the prompt '{text[:40]}' is no list of notes: {error}.",

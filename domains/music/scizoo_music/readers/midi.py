@@ -47,7 +47,7 @@ def parse_midi(data: bytes, name: str = "") -> tuple[Piece, list[str]]:
     DataError
         As :func:`read_midi` does, without the file's name.
     """
-    import symusic
+    from symusic.core import ScoreTick
 
     if not data.startswith(b"MThd"):
         raise DataError(
@@ -56,7 +56,7 @@ def parse_midi(data: bytes, name: str = "") -> tuple[Piece, list[str]]:
             remedy="check the file; a RIFF MIDI (.rmi) must be unpacked first.",
         )
     try:
-        score = symusic.Score.from_midi(data)
+        score = ScoreTick.from_midi(data)
     except (RuntimeError, ValueError) as error:
         reason = str(error).removeprefix("MiniMidi: ").rstrip("!. ").replace("\n", " ")
         raise DataError(

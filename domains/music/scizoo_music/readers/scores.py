@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
 
+import numpy as np
+
 from scizoo.data.opening import open_bytes, reading
 from scizoo.errors import DataError
 from scizoo_music.pieces import Key, Meter, Piece, Tempo
@@ -119,15 +121,15 @@ def _piece(score: Any) -> tuple[Piece, int]:
             )
     if not rows:
         raise DataError("it holds no note.", expected="at least one note", remedy="leave the file out.")
-    onset, duration, pitch, voices = (list(column) for column in zip(*rows))
+    onset, duration, pitch, voices = zip(*rows)
     first = parts[0].flatten()
     about = score.metadata
     return check_length(
         Piece(
-            onset,
-            duration,
-            pitch,
-            voices,
+            np.array(onset),
+            np.array(duration),
+            np.array(pitch, np.int16),
+            np.array(voices, np.int16),
             meters=[
                 Meter(float(one.offset), int(one.numerator), int(one.denominator))
                 for one in _changes(first.getElementsByClass("TimeSignature"), lambda one: one.ratioString)

@@ -236,16 +236,17 @@ def by_soundfont(piece: Piece, path: Path, rate: int = RATE, seconds: float | No
         When symusic cannot use the file.
     """
     import symusic
+    from symusic import core
 
-    score = symusic.Score(960)
+    score = core.ScoreTick(960)
     starts, ends = piece.seconds(piece.onset), piece.seconds(piece.onset + piece.duration)
-    score.tempos.append(symusic.Tempo(0, 120.0))  # 1,920 ticks a second, so that any tempo is kept
+    score.tempos.append(core.TempoTick(0, 120.0))  # 1,920 ticks a second, so that any tempo is kept
     for place, voice in enumerate(np.unique(piece.voice)):
         program = piece.programs[place] if place < len(piece.programs) else 0
-        track = symusic.Track(name=str(voice), program=max(0, program), is_drum=program < 0)
+        track = core.TrackTick(str(voice), max(0, program), program < 0)
         for row in np.flatnonzero(piece.voice == voice):
             at, length = round(starts[row] * 1920), max(1, round((ends[row] - starts[row]) * 1920))
-            track.notes.append(symusic.Note(at, length, int(piece.pitch[row]), int(piece.velocity[row])))
+            track.notes.append(core.NoteTick(at, length, int(piece.pitch[row]), int(piece.velocity[row])))
         score.tracks.append(track)
     try:
         player = symusic.Synthesizer(sf_path=str(path), sample_rate=rate)
