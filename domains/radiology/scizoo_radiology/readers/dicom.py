@@ -119,6 +119,7 @@ def read_syntax(meta: Any) -> str:
 def _inflated(content: bytes, limits: Limits) -> io.BytesIO:
     """Unpack a deflated file within the limits, and give it as an explicit little-endian one."""
     from pydicom.dataset import FileMetaDataset
+    from pydicom.filebase import DicomBytesIO
     from pydicom.filewriter import write_file_meta_info
     from pydicom.uid import ExplicitVRLittleEndian
 
@@ -126,12 +127,9 @@ def _inflated(content: bytes, limits: Limits) -> io.BytesIO:
     body = inflate(content[144 + length :], limits)
     meta = FileMetaDataset()
     meta.TransferSyntaxUID = ExplicitVRLittleEndian
-    made = io.BytesIO()
-    made.write(bytes(128) + b"DICM")
-    write_file_meta_info(made, meta, enforce_standard=False)
-    made.write(body)
-    made.seek(0)
-    return made
+    head = DicomBytesIO()
+    write_file_meta_info(head, meta, enforce_standard=False)
+    return io.BytesIO(bytes(128) + b"DICM" + head.getvalue() + body)
 
 
 def _damaged(found: Dataset) -> UnusableError:
