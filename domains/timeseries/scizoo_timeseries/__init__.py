@@ -35,9 +35,25 @@ def predict_df(
     horizon: int,
     levels: Sequence[float] = (0.1, 0.5, 0.9),
     freq: str | None = None,
-    **columns: str,
+    *,
+    id: str | None = "unique_id",
+    time: str = "ds",
+    target: str = "y",
+    tz: str | None = None,
+    batch_size: int = 64,
 ) -> pd.DataFrame:
     """Forecast every series of a frame; see :func:`scizoo_timeseries.frames.predict_df`."""
     from scizoo_timeseries.frames import predict_df as predict
 
-    return predict(model, df, horizon, levels, freq=freq, **columns)
+    return predict(
+        model,
+        df,
+        horizon,
+        levels,
+        freq=freq,
+        id=id,
+        time=time,
+        target=target,
+        tz=tz,
+        batch_size=batch_size,
+    )

@@ -134,13 +134,14 @@ class AnomalyScores:
         """Return the median forecast of each value from those before its block, and the width of the 80%."""
         values = series.values
         starts = np.arange(self.block, len(values), self.block)
-        windows = [series.window(max(0, start - 1024), int(start)) for start in starts]
+        windows = [series.window(max(0, start - 1024), start) for start in starts.tolist()]
         usable = [number for number, one in enumerate(windows) if np.isfinite(one.values).sum() > 1]
         expected, width = np.full(len(values), np.nan), np.full(len(values), np.nan)
         if not usable:
             return expected, width
         chosen = [windows[number] for number in usable]
         said = model.predict(chosen, self.batch, horizon=self.block, levels=[0.1, 0.5, 0.9]).quantiles
+        assert said is not None  # forecasts are quantiles
         for row, number in enumerate(usable):
             start = int(starts[number])
             stop = min(start + self.block, len(values))

@@ -186,9 +186,8 @@ def _changed(places: np.ndarray) -> tuple[int, int] | None:
 
 
 def _sub_daily(freq: str) -> bool:
-    return isinstance(to_offset(freq), pd.tseries.offsets.Tick) and pd.Timedelta(
-        to_offset(freq)
-    ) < pd.Timedelta("1D")
+    offset = to_offset(freq)
+    return isinstance(offset, pd.tseries.offsets.Tick) and pd.Timedelta(offset) < pd.Timedelta("1D")
 
 
 def _local(index: pd.DatetimeIndex, freq: str, tz: str | None) -> pd.DatetimeIndex:

@@ -137,6 +137,6 @@ def imputation_errors(table: pd.DataFrame, spread: dict[str, float]) -> dict[str
     if not good.any():
         return {}
     return {
-        method: float((np.abs(hidden[method] - hidden["y"]).to_numpy()[good] / unit[good]).mean())
+        method: float(((hidden[method] - hidden["y"]).abs().to_numpy()[good] / unit[good]).mean())
         for method in METHODS
     }

@@ -67,6 +67,7 @@ def reconstruct(model: Model, series: Sequence[Series], batch: int = 64) -> list
     for piece in pieces:
         by_size[len(piece[2])].append(piece)
     backbone, head = model.checkpoint.backbone, model.checkpoint.head
+    assert head is not None  # its kind is that of the head
     with torch.no_grad():
         for size, members in by_size.items():
             for start in range(0, len(members), batch):

@@ -21,7 +21,7 @@ _KINDS = ("periodic", "periodic", "periodic", "smooth", "rough", "trend", "walk"
 def _periodic(rng: np.random.Generator, time: np.ndarray) -> np.ndarray:
     """Draw a function of one period with a random number of harmonics, as a periodic kernel's."""
     period = float(rng.choice(PERIODS)) if rng.random() < 0.85 else float(np.exp(rng.uniform(1.4, 6.0)))
-    harmonics = int(min(rng.integers(1, 9), max(1, period // 2)))
+    harmonics = min(int(rng.integers(1, 9)), max(1, int(period // 2)))
     order = np.arange(1, harmonics + 1)
     size = rng.normal(size=(2, harmonics)) * order ** -rng.uniform(0.3, 1.5)
     phase = 2 * np.pi * order[:, None] * time[None] / period

@@ -138,13 +138,14 @@ def in_utc(stamps: Stamps, rows: np.ndarray, tz: str | None) -> np.ndarray:
 def _localised(index: pd.DatetimeIndex, tz: str) -> np.ndarray:
     """Read wall-clock times; of an hour that comes twice the first is summer time."""
     shifted = index.tz_localize(tz, ambiguous="NaT", nonexistent="shift_forward")
-    absent = index.tz_localize(tz, ambiguous="NaT", nonexistent="NaT").isna() & ~shifted.isna()
+    unread = np.asarray(shifted.isna())
+    absent = np.asarray(index.tz_localize(tz, ambiguous="NaT", nonexistent="NaT").isna()) & ~unread
     if absent.any():
         raise ValueError(
             f"has the stamp {index[absent][0]}, which does not exist in {tz} (summer time begins); "
             "mend it, or give offsets"
         )
-    twice = np.asarray(shifted.isna() & ~index.isna())
+    twice = unread & ~np.asarray(index.isna())
     if twice.any():
         alone = twice & ~np.asarray(index.duplicated(keep=False))
         if alone.any():

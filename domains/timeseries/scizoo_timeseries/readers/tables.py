@@ -279,7 +279,8 @@ def _read_m4(path: Path, options: ReadOptions, log: RejectionLog) -> Iterator[En
         try:
             if wrong[row].any():
                 place = int(np.flatnonzero(wrong[row])[0])
-                raise ValueError(f"'{frame.iloc[row, place + 1]}' in column V{place + 2} is no number")
+                cell = str(frame.iloc[row, place + 1])
+                raise ValueError(f"'{cell}' in column V{place + 2} is no number")
             if not len(known):
                 raise ValueError("has no value at all")
             values = table[row, : known[-1] + 1]

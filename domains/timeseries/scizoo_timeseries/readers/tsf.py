@@ -125,7 +125,7 @@ def _stamps(start: str | None, frequency: str | None, count: int) -> np.ndarray:
     parsed = pd.to_datetime(start, format="%Y-%m-%d %H-%M-%S", errors="coerce")
     if parsed is pd.NaT:
         parsed = pd.to_datetime(start, format="ISO8601", errors="coerce")
-    if parsed is pd.NaT:
+    if not isinstance(parsed, pd.Timestamp):
         raise ValueError(f"its start '{start}' cannot be read; expected 2020-01-31 00-00-00")
     # Weeks, months and longer are counted from where the series starts.
     if frequency.endswith("W"):
