@@ -13,6 +13,7 @@ import numpy as np
 
 from scizoo.data.ragged import Ragged
 from scizoo.data.tokenizer import TokenTokenizer
+from scizoo.data.units import add_up
 from scizoo.errors import CheckpointError, ConfigError, DataError, did_you_mean
 from scizoo_music.pieces import Meter, Piece, as_piece
 from scizoo_music.writing import symusic_score
@@ -198,6 +199,33 @@ class EventTokenizer(TokenTokenizer):
         return Piece(
             table["time"] / beat, table["duration"] / beat, table["pitch"], table["voice"], meters=meters
         )
+
+    def attribute(self, input: Any, scores: np.ndarray) -> dict[str, np.ndarray]:
+        """Give a number a note of the piece.
+
+        A duration belongs to the note before it; bars, positions, meters and voices to the note that follows.
+        """
+        piece = as_piece(input)
+        row = self._row(0, piece)
+        waiting: dict[tuple[int, int], list[int]] = {}
+        for note in range(len(piece) - 1, -1, -1):  # the first one is taken first
+            waiting.setdefault((int(piece.voice[note]), int(piece.pitch[note])), []).append(note)
+        places = np.full(len(row), -1)
+        begun, voice, last = 0, 0, -1
+        for place, id in enumerate(row):
+            kind, _, value = self.vocab[int(id)].rpartition(":")[2].partition("_")
+            if kind == "Program":
+                voice = int(value)
+            elif kind == "Pitch" and waiting.get((voice, int(value))):
+                last = waiting[voice, int(value)].pop()
+                places[begun : place + 1] = last
+                begun = place + 1
+            elif kind == "Duration" and last >= 0:
+                places[begun : place + 1] = last
+                begun = place + 1
+        places[begun:] = last
+        known = places >= 0
+        return {"notes": add_up(places[known], scores[known], len(piece))}
 
     def settings(self) -> dict[str, Any]:
         """Return the scheme, the grid and the range."""
