@@ -103,7 +103,8 @@ class SelfiesTokenizer(BracketTokenizer):
     def attribute(self, input: Any, scores: np.ndarray) -> np.ndarray | None:
         """Add the scores of symbols up to atoms, by the library's own account of where each comes from.
 
-        A symbol that closes a ring belongs to the atom before it; None where the account does not fit.
+        A symbol that closes a ring belongs to the atom before it, one that opens a branch to the one after;
+        None where the account does not fit.
         """
         import selfies
 
@@ -115,16 +116,20 @@ class SelfiesTokenizer(BracketTokenizer):
         by_symbol = add_up(owner[np.cumsum(lengths) - lengths], scores, len(symbols))
         origin = np.full(len(symbols), -1)
         for one in account:
-            if not one.attribution:
+            # Branches are counted one too far in the account, and rings have no origin in it.
+            if not one.attribution or symbols[one.index] != one.token:
                 continue
             sign = one.attribution[0]
-            if symbols[one.index] != one.token or signs[sign.index] != sign.token:
+            if signs[sign.index] != sign.token:
                 return None
             origin[one.index] = sign.index
-        known = np.maximum.accumulate(np.where(origin >= 0, np.arange(len(symbols)), -1))
-        if (known < 0).any():
+        places = np.flatnonzero(origin >= 0)
+        if not len(places):
             return None
-        return sign_scores(smiles, add_up(origin[known], by_symbol, len(signs)))
+        opens = np.array(["Branch" in symbol for symbol in symbols])
+        nearest = np.searchsorted(places, np.arange(len(symbols)), side="right") - 1
+        nearest = np.where(opens & (origin < 0), nearest + 1, nearest).clip(0, len(places) - 1)
+        return sign_scores(smiles, add_up(origin[places[nearest]], by_symbol, len(signs)))
 
     def settings(self) -> dict[str, Any]:
         """Return the symbols and the options."""
