@@ -127,6 +127,7 @@ def record_scores(
     before, after = int(encoded.context.add_cls), int(encoded.context.add_sep)
     collate = PadCollator(_main_first(encoded))
     place = next(iter(backbone.parameters())).device
+    head.to(place)  # a probe's may have predicted elsewhere, from features
     total: np.ndarray | None = None
     for number, piece in list(zip(windows, pieces, strict=True))[:_MOST_WINDOWS]:
         batch = batch_to(collate([encoded[int(number)]]), place)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -89,8 +90,11 @@ def note(axes: Any, output: str | None, more: str = "") -> None:
     more : str
         Further words.
     """
-    what = f"the score of “{_shortened(output)}”" if output else "the prediction"
-    words = f"Colour is what the network used: red raised, blue lowered {what}.{' ' if more else ''}{more}"
+    unnamed = output in (None, "", "value")  # the core's own name for a single quantity
+    what = "the predicted value" if unnamed else f"the prediction of “{_shortened(str(output))}”"
+    words = (
+        f"Colour is what the network used: red raised, blue lowered {what}.{chr(10) if more else ''}{more}"
+    )
     axes.figure.supxlabel(words.replace("$", r"\$"), fontsize=6, color="#444444")
 
 
@@ -177,7 +181,7 @@ def draw_marked_text(
         Long lines are broken.
     values : array_like, shape (characters,)
     columns, lines : int
-        Room in characters.
+        Room in characters; 96 letters of 6 points fill the width of a report's picture.
     size : float
         Of letters in points.
     tab : int
@@ -186,22 +190,27 @@ def draw_marked_text(
     cells = layout_cells(text, columns, tab)
     first = first_line(cells[:, 0], values, lines)
     mark_cells(axes, cells - [first, 0], values, columns, lines)
-    rows: dict[int, list[str]] = {}
-    for letter, (row, column) in zip(text, cells, strict=True):
-        if first <= row < first + lines and letter.isprintable():
-            line = rows.setdefault(int(row), [])
-            line.extend(" " * (column - len(line)))
-            line.append(letter)
-    for row, letters in rows.items():
-        axes.text(
-            0,
-            1 - (row - first + 0.5) / lines,
-            "".join(letters).replace("$", r"\$"),
-            family="monospace",
-            fontsize=size,
-            va="center",
-            transform=axes.transAxes,
-        )
+    for word in _words_on_page(text, cells):
+        row, column = cells[word.start]
+        if first <= row < first + lines:
+            axes.text(
+                column / columns,
+                1 - (row - first + 0.5) / lines,
+                text[word].replace("$", r"\$"),
+                family="monospace",
+                fontsize=size,
+                va="center",
+                transform=axes.transAxes,
+            )
+
+
+def _words_on_page(text: str, cells: np.ndarray) -> Iterator[slice]:
+    """Cut a text into words that stand on one line, so that each can be put where its cells are."""
+    for word in re.finditer(r"\S+", text):
+        first, last = word.span()
+        breaks = np.flatnonzero(np.diff(cells[first:last, 0])) + first + 1
+        edges = [first, *breaks.tolist(), last]
+        yield from map(slice, edges[:-1], edges[1:])
 
 
 def draw_marked_list(axes: Any, lines: Sequence[str], values: Any, most: int = 16, size: float = 7.0) -> None:
@@ -273,7 +282,7 @@ def mark_cells(axes: Any, cells: np.ndarray, values: Any, columns: int, lines: i
     from matplotlib.patches import Rectangle
 
     colours = signed_colours(values)
-    colours[..., 3] *= 0.85
+    colours[..., 3] *= 0.7  # letters must stay readable
     shown = (cells[:, 0] >= 0) & (cells[:, 0] < lines) & (cells[:, 1] < columns) & (colours[:, 3] > 0)
     places = np.flatnonzero(shown)
     if not len(places):

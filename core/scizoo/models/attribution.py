@@ -133,6 +133,8 @@ def integrated_gradients(
             # Where the output jumps, steps must be small; elsewhere they would be wasted.
             pieces.sort(key=lambda piece: -piece.gap)
             coarse = [piece for piece in pieces[:_ROWS] if piece.gap > allowed / len(pieces)]
+            if not coarse:  # not a number
+                break
             finer = [np.linspace(piece.start, piece.end, _PARTS + 1) for piece in coarse]
             starts, ends = (np.concatenate([edge[part] for edge in finer]) for part in _HALVES)
             pieces = pieces[len(coarse) :] + path.pieces(starts, ends)

@@ -21,6 +21,7 @@ _COLOURS = {
 }
 _MARK = "#fff0a8"
 _MOST_LINES, _MOST_COLUMNS = 24, 96
+_LINES_ABOVE_NOTE = 21  # the words below take room
 _NO_BREAK = 10**9  # lines are not broken
 
 
@@ -42,16 +43,17 @@ def draw(axes: Any, record: Record, prediction: Any = None) -> None:
     prediction, used, output = explained(prediction)
     axes.set_axis_off()
     axes.set_title(_title(record, prediction), fontsize=8)
+    lines = _MOST_LINES if used is None else _LINES_ABOVE_NOTE
     text = text_of(record.input)
     gap = getattr(record.input, "gap", record.input)
     start, end = 0, 0
     if isinstance(gap, Gap):
         start, end = len(gap.prefix), len(gap.prefix) + len(gap.middle)
-    first = max(0, text.count("\n", 0, start) - _MOST_LINES // 2)
+    first = max(0, text.count("\n", 0, start) - lines // 2)
     if used is not None:
         cells = layout_cells(text, _NO_BREAK)
-        first = first_line(cells[:, 0], used, _MOST_LINES)
-        mark_cells(axes, cells - [first, 0], used, _MOST_COLUMNS, _MOST_LINES)
+        first = first_line(cells[:, 0], used, lines)
+        mark_cells(axes, cells - [first, 0], used, _MOST_COLUMNS, lines)
         note(axes, output)
     language = str(record.meta.get("language") or "python")
     row, column = 0, 0
@@ -61,10 +63,10 @@ def draw(axes: Any, record: Record, prediction: Any = None) -> None:
             if number:
                 row, column = row + 1, 0
             shown = row - first
-            if part and 0 <= shown < _MOST_LINES and column < _MOST_COLUMNS:
+            if part and 0 <= shown < lines and column < _MOST_COLUMNS:
                 axes.text(
                     column / _MOST_COLUMNS,
-                    1 - (shown + 0.5) / _MOST_LINES,
+                    1 - (shown + 0.5) / lines,
                     _plain(part[: _MOST_COLUMNS - column]),
                     color=_COLOURS[kind],
                     family="monospace",
@@ -74,7 +76,7 @@ def draw(axes: Any, record: Record, prediction: Any = None) -> None:
                     bbox={"facecolor": _MARK, "edgecolor": "none", "pad": 0.6} if marked else None,
                 )
             column += len(part.expandtabs(4))
-    hidden = row - first - _MOST_LINES
+    hidden = row - first - lines
     if hidden > 0 or first:
         words = f"... {first + max(hidden, 0):,} lines are not shown"
         axes.text(0, -0.02, words, fontsize=6, va="top", transform=axes.transAxes)

@@ -103,5 +103,5 @@ def _mark(axes: Any, used: np.ndarray, lines: int, width: int) -> None:
     colours[: len(used), :3] = 1 - (1 - marks[:, :3]) * marks[:, 3:]
     colours[: len(used), 3] = 1.0
     for line, row in enumerate(colours.reshape(lines, 1, width, 4)):
-        extent = (0, width, line + 0.97, line + 0.45)
+        extent = (0, width, line + 1, line + 0.5)
         axes.imshow(row, aspect="auto", interpolation="nearest", extent=extent, zorder=2)

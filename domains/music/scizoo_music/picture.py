@@ -40,10 +40,11 @@ def draw(axes: Any, record: Record, prediction: Any = None) -> None:
         about, pad = draw_sound(axes, value, used=used if "stretches" in used else None), 24.0
     elif isinstance(value, Piece) and (is_melody(value) or "characters" in used):
         axes.set_axis_off()
-        upper, lower = axes.inset_axes([0, 0.56, 1, 0.46]), axes.inset_axes([0.05, 0.0, 0.95, 0.52])
+        left = 0.0 if "characters" in used else 0.05
+        upper, lower = axes.inset_axes([0, 0.56, 1, 0.46]), axes.inset_axes([left, 0.0, 1 - left, 0.52])
         if "characters" in used:
             lower.set_axis_off()
-            draw_marked_text(lower, str(record.input), used["characters"], columns=92, lines=10, size=5.5)
+            draw_marked_text(lower, str(record.input), used["characters"], columns=106, lines=10, size=5.5)
         if is_melody(value):
             draw_score(upper, value, systems=1)
             about = f"{len(value)} notes"

@@ -103,7 +103,7 @@ def draw_text(axes: Any, text: str, used: Any = None) -> str:
     """Write a report, or where it was used most; returns the words."""
     axes.set_axis_off()
     if used is not None:
-        draw_marked_text(axes, text, used, columns=90, lines=18)
+        draw_marked_text(axes, text, used, lines=18)
         return f"{len(text.split())} words"
     shown = textwrap.shorten(text, _WORDS, placeholder=" ...")
     axes.text(0.02, 0.98, textwrap.fill(shown, 46), transform=axes.transAxes, va="top", fontsize=7)

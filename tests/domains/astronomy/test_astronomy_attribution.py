@@ -28,7 +28,7 @@ def drawn(value: Any, used: Any, **record: Any) -> tuple[Figure, Any]:
     draw(axes, Record("object-1", value, "truth", **record), given)
     figure.canvas.draw()
     assert "predicted: guess" in axes.get_title()
-    assert "red raised, blue lowered the score of “star”" in figure.get_supxlabel()
+    assert "red raised, blue lowered the prediction of “star”" in figure.get_supxlabel()
     return figure, axes
 
 

@@ -120,5 +120,5 @@ def test_what_was_not_read_is_grey_and_the_words_say_what_is_explained():
     figure = Figure(layout="constrained")
     given = {"value": "toxic", "attributions": found, "output": "toxic"}
     draw(figure.subplots(), Record("a", "CCO", "safe"), given)
-    assert "red raised, blue lowered the score of “toxic”" in figure.get_supxlabel()
+    assert "red raised, blue lowered the prediction of “toxic”" in figure.get_supxlabel()
     figure.canvas.draw()

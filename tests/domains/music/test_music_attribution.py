@@ -92,7 +92,7 @@ def drawn(value, used) -> tuple[Figure, object]:
     axes = figure.subplots()
     draw(axes, Record("r", value, "jig"), {"value": "reel", "attributions": used, "output": "reel"})
     figure.canvas.draw()
-    assert "red raised, blue lowered the score of “reel”" in figure.get_supxlabel()
+    assert "red raised, blue lowered the prediction of “reel”" in figure.get_supxlabel()
     return figure, axes
 
 

@@ -47,7 +47,7 @@ def test_of_a_volume_the_slice_that_added_most_is_given_and_drawn():
     assert int(found["slice"]) == 7 and str(found["plane"]) == "axial" and found["map"].shape == (40, 40)
     figure = Figure(layout="constrained")
     draw(figure.subplots(), Record("r", volume, "a"), {"value": "b", "attributions": found, "output": "b"})
-    assert "red raised, blue lowered the score of “b”" in figure.get_supxlabel()
+    assert "red raised, blue lowered the prediction of “b”" in figure.get_supxlabel()
     figure.canvas.draw()
 
 

@@ -46,7 +46,7 @@ def test_values_are_coloured(channels: int):
     draw(axes, Record("s", series, "a"), {"value": "b", "attributions": used, "output": "b"})
     lines = [one for one in axes.collections if isinstance(one, LineCollection)]
     assert len(lines) == channels and "predicted: b" in axes.get_title()
-    assert "blue lowered the score of “b”" in figure.get_supxlabel()
+    assert "blue lowered the prediction of “b”" in figure.get_supxlabel()
     first = lines[0].get_colors()
     assert len(first) == 39 and first[11, 0] > first[11, 2] + 0.3  # one value is missing before
     figure.canvas.draw()
