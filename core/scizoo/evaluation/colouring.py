@@ -92,9 +92,8 @@ def note(axes: Any, output: str | None, more: str = "") -> None:
     """
     unnamed = output in (None, "", "value")  # the core's own name for a single quantity
     what = "the predicted value" if unnamed else f"the prediction of “{_shortened(str(output))}”"
-    words = (
-        f"Colour is what the network used: red raised, blue lowered {what}.{chr(10) if more else ''}{more}"
-    )
+    words = f"Colour is what the network used: red raised, blue lowered {what}."
+    words += f"\n{more}" if more else ""
     axes.figure.supxlabel(words.replace("$", r"\$"), fontsize=6, color="#444444")
 
 
