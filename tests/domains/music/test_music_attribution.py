@@ -100,7 +100,7 @@ def test_tunes_and_pieces_are_coloured():
     used = AbcTokenizer().attribute(TUNE, np.linspace(-1, 1, len(TUNE)))
     _, axes = drawn(TUNE, used)
     lower = axes.child_axes[1]
-    assert lower.patches and "def gfe" in "".join(text.get_text() for text in lower.texts)
+    assert lower.patches and "defgfe" in "".join(text.get_text() for text in lower.texts)
     drawn(TUNE, np.linspace(-1, 1, len(TUNE)))
     piece = chorale()
     events = EventTokenizer()
