@@ -15,17 +15,7 @@ _FAINT = 0.04  # shares of the largest below which nothing is coloured
 
 
 class Explained(NamedTuple):
-    """A prediction that may come with attributions.
-
-    Parameters
-    ----------
-    said : Any
-        What was predicted, as a person would say it.
-    attributions : ndarray, mapping of str to ndarray, or None
-        What the tokenizer's ``attribute`` gave.
-    output : str or None
-        The class, label or value that they explain.
-    """
+    """What was predicted, as a person would say it; what the tokenizer's ``attribute`` gave, and of what."""
 
     said: Any
     attributions: Any

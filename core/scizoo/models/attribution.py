@@ -121,7 +121,8 @@ def integrated_gradients(
         raise ValueError(f"there are no attributions for {type(backbone).__name__}")
     name = _EXPLAINED[head.kind]
     with _at_rest(backbone, head):
-        path = _Path(_start(backbone, head, batch, mask_id, kept), name, output, table=_is_table(backbone))
+        table = backbone.input_embeddings() is not None
+        path = _Path(_start(backbone, head, batch, mask_id, kept), name, output, table)
         edges = np.linspace(0.0, 1.0, max(2, steps // _NODES + 1))
         pieces = path.pieces(edges[:-1], edges[1:])
         while True:
@@ -207,10 +208,6 @@ class _Path:
                 outputs = self.start.run(self._points(places[first : first + _ROWS]))
                 found.append(outputs[self.name][:, self.output].float().cpu().numpy().astype(np.float64))
         return np.concatenate(found)
-
-
-def _is_table(backbone: Backbone) -> bool:
-    return backbone.input_embeddings() is not None
 
 
 @contextmanager
