@@ -28,7 +28,9 @@ class Domain:
     requires : tuple of str
         Import names of the field's libraries; ``scizoo doctor`` looks for them.
     picture : str, optional
-        Dotted path of ``draw(axes, record, prediction)``, which draws one record for the report.
+        Dotted path of ``draw(axes, record, prediction)``, which draws one record for the report. Where
+        the domain's tokenizers have ``attribute``, ``prediction`` may bring what a network used of the
+        record; see :func:`scizoo.evaluation.colouring.explained`.
     media : str, optional
         Dotted path of ``media(record, prediction) -> list of (label, MIME type, bytes)``: sounds, pictures
         or films of one record that the report holds beside its picture.

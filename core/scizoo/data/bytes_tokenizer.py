@@ -10,6 +10,7 @@ import numpy as np
 
 from scizoo.data.ragged import Ragged
 from scizoo.data.tokenizer import TokenTokenizer
+from scizoo.data.units import characters_of_bytes
 from scizoo.errors import DataError
 
 
@@ -57,6 +58,10 @@ class ByteTokenizer(TokenTokenizer):
         """Give the text back; bytes that are no UTF-8 become the replacement character."""
         first = len(self.SPECIAL)
         return bytes(int(id) - first for id in ids if id >= first).decode("utf-8", errors="replace")
+
+    def attribute(self, input: Any, scores: np.ndarray) -> np.ndarray:
+        """Add the scores of bytes up to characters."""
+        return characters_of_bytes(str(input), scores)
 
     def size(self, input: Any) -> int:
         """Return the length of a text in bytes."""

@@ -8,6 +8,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
+import numpy as np
+
 from scizoo.data.ragged import Ragged
 from scizoo.errors import CheckpointError, ConfigError
 from scizoo.files import write_json
@@ -63,6 +65,29 @@ class Tokenizer(ABC):
         are left out.
         """
         return {}
+
+    def attribute(self, input: Any, scores: np.ndarray) -> np.ndarray | Mapping[str, np.ndarray] | None:
+        """Turn what each position added to an output into numbers of the field's own units.
+
+        The inverse of :meth:`encode`, for the pictures of reports: a number an atom, pixel, character or
+        observation, in the order of ``input`` and of its full length. What was not read is NaN. Where a
+        position stands for several units its score is dealt out among them, and where several stand for one
+        they are added up, so that the total stays the same.
+
+        Parameters
+        ----------
+        input : Any
+            ``Record.input``.
+        scores : ndarray of float64, shape (positions, ...)
+            Along the first axis the positions of ``encode``; of numbers and pixels also the further axes of
+            the main input. NaN at positions that the network did not look at.
+
+        Returns
+        -------
+        ndarray, mapping of str to ndarray, or None
+            None, the default, where this tokenizer cannot say.
+        """
+        return None
 
     def save_files(self, folder: Path) -> None:  # noqa: B027 (most tokenizers have none)
         """Write what does not fit in the settings, such as a trained vocabulary."""

@@ -18,6 +18,7 @@ from scizoo.data.ragged import Ragged
 from scizoo.data.targets import FutureTarget, RealTarget, TargetEncoder
 from scizoo.data.task import TaskData, label_budget
 from scizoo.errors import ConfigError
+from scizoo.evaluation.attribution import attribute_worst, attributions_wanted, shown_in_study
 from scizoo.evaluation.baseline import Labelled, baseline_outputs, tune
 from scizoo.evaluation.cost import Cost, CostMeter, count_parameters
 from scizoo.evaluation.floor import Floor, forecast_levels
@@ -257,6 +258,8 @@ class Arena:
                 self._predicted(fitted, cfg, parts, encoded, self.data.rows(part))
                 for part in ("validation", "test")
             ]
+        # What a report shows is no part of what the contender costs.
+        outputs[1] = self._attributed(outputs[1], cfg, fitted, parts, encoded, seed, len(rows))
         settings = {"steps": fitted.steps, "precision": fitted.precision}
         head = count_parameters(fitted.head)[0]
         cost = replace(
@@ -265,6 +268,25 @@ class Arena:
             trained_parameters=0 if contender.untrained else fitted.adapt.trainable + head,
         )
         return Result(contender, outputs[0], outputs[1], cost, seed, len(rows), settings, fitted, parts)
+
+    def _attributed(
+        self,
+        outputs: Outputs,
+        cfg: Mapping[str, Any],
+        fitted: Fitted,
+        parts: ModelParts,
+        encoded: EncodedDataset | PairedDataset,
+        seed: int,
+        labels: int,
+    ) -> Outputs:
+        """Explain the worst mistakes of the test part, where a report may show them."""
+        most = attributions_wanted(cfg)
+        if not most or not shown_in_study(cfg, seed, labels, len(self.data.rows("train"))):
+            return outputs
+        rows = self.data.rows("test")
+        records = [self.data.records[row] for row in rows]
+        model = (fitted.backbone, fitted.head, parts.tokenizer)
+        return replace(outputs, attributions=attribute_worst(outputs, *model, encoded, rows, records, most))
 
     def _predicted(
         self,

@@ -44,6 +44,7 @@ from scizoo.evaluation.ranked import rank_histogram, search_facts
 from scizoo.evaluation.subgroups import audit_subgroups
 from scizoo.evaluation.table import Row
 from scizoo.evaluation.tuning import merit
+from scizoo.evaluation.worst import worst_rows
 
 _FEW = 20  # validation records below which nothing is fitted to them
 
@@ -437,9 +438,7 @@ def worst_mistakes(one: Judged, records: Mapping[str, Record], most: int) -> lis
     test = one.test[0]
     if test.kind == "classification":
         probability = test.require("probability")
-        wrong = np.flatnonzero(test.predicted != test.targets)
-        sure = probability[wrong, test.predicted[wrong]]
-        rows = wrong[np.argsort(-sure, kind="stable")][:most]
+        rows, _ = worst_rows(test, most)
         names = test.classes or tuple(map(str, range(probability.shape[1])))
         facts = [
             {
@@ -451,12 +450,10 @@ def worst_mistakes(one: Judged, records: Mapping[str, Record], most: int) -> lis
             for row in rows
         ]
     elif test.kind == "multilabel":
-        distance = np.where(np.isnan(test.targets), 0, np.abs(test.targets - test.require("probability")))
-        rows = np.argsort(-distance.max(axis=1), kind="stable")[:most]
-        rows = rows[distance[rows].max(axis=1) > 0.5]
+        rows, columns = worst_rows(test, most)
+        distance = np.abs(test.targets - test.require("probability"))
         facts = []
-        for row in rows:
-            column = int(distance[row].argmax())
+        for row, column in zip(rows, columns, strict=True):
             label = test.classes[column] if test.classes else str(column)
             truth = "" if test.targets[row, column] == 1 else "not "
             said = "" if test.predicted[row, column] == 1 else "not "
@@ -495,10 +492,7 @@ def worst_mistakes(one: Judged, records: Mapping[str, Record], most: int) -> lis
         facts = [search_facts(test, row, records) for row in rows]
     else:
         error = np.abs(test.targets - test.require("mean"))
-        # Targets may have different units: the largest error in units of each target's spread.
-        spread = np.nanstd(test.targets, axis=0)
-        scaled = np.nan_to_num(error / np.where(spread > 0, spread, 1)).max(axis=1)
-        rows = np.argsort(-scaled, kind="stable")[:most]
+        rows, _ = worst_rows(test, most)
         facts = [
             {
                 "true": test.targets[row].tolist(),

@@ -56,6 +56,27 @@ _FINITE = (
 
 
 @dataclass(frozen=True)
+class Attribution:
+    """What parts of a record added to one output of a network.
+
+    Parameters
+    ----------
+    output : str
+        The class, label or quantity that is explained.
+    values : mapping of str to ndarray
+        As the tokenizer's ``attribute`` gave them; a single array has the name ``""``.
+    """
+
+    output: str
+    values: Mapping[str, np.ndarray]
+
+    @property
+    def units(self) -> Any:
+        """What the tokenizer gave: an array, or several by name."""
+        return self.values[""] if set(self.values) == {""} else dict(self.values)
+
+
+@dataclass(frozen=True)
 class Outputs:
     """A model's outputs on N records (or N labelled positions, for ``tokens``).
 
@@ -98,6 +119,8 @@ class Outputs:
     maps : mapping of str to ndarray
         ``segmentation``: predicted maps of a few records by id, those that went worst, for pictures. They may
         be smaller than the records, and are kept in ``.npz`` files only.
+    attributions : mapping of str to Attribution
+        Of a few records by id, the worst mistakes of a network, for pictures; in ``.npz`` files only.
     thresholds : tuple of float
         The probability from which on a label is said to hold, one a label; of two classes one, for the
         second. None: one half, or the likelier class.
@@ -134,6 +157,7 @@ class Outputs:
     assd: np.ndarray | None = None
     unit: str = ""
     maps: Mapping[str, np.ndarray] = field(default_factory=dict)
+    attributions: Mapping[str, Attribution] = field(default_factory=dict)
     thresholds: tuple[float, ...] = ()
     ranks: np.ndarray | None = None
     candidates: np.ndarray | None = None
@@ -314,6 +338,7 @@ class Outputs:
             if self.maps:  # ids may hold anything, names of arrays may not
                 arrays["map_ids"] = np.array(list(self.maps), dtype=str)
                 arrays |= {f"map/{place}": labels for place, labels in enumerate(self.maps.values())}
+            arrays |= _attribution_arrays(self.attributions)
             with atomic_path(path) as temporary, temporary.open("wb") as stream:
                 np.savez_compressed(stream, header=np.array(header), **arrays)
         elif path.suffix == ".parquet":
@@ -364,6 +389,7 @@ class Outputs:
         levels = tuple(known.get("levels", ()))
         shown = arrays.pop("map_ids", np.empty(0, dtype=str)).tolist()
         maps = {name: arrays.pop(f"map/{place}") for place, name in enumerate(shown)}
+        attributions = _attributions_of(arrays)
         if "quantiles" in arrays:
             arrays["quantiles"] = arrays["quantiles"].reshape(*arrays["targets"].shape, len(levels))
         return cls(
@@ -373,6 +399,7 @@ class Outputs:
             unit=known.get("unit", ""),
             thresholds=tuple(known.get("thresholds", ())),
             maps=maps,
+            attributions=attributions,
             meta=meta,
             **arrays,
         )
@@ -402,6 +429,29 @@ def interpolate_levels(quantiles: np.ndarray, known: Sequence[float], levels: Se
     low, high = quantiles[..., place - 1], quantiles[..., place]
     # Written so that equal ends give exactly that value, and the result never passes an end.
     return np.where(share >= 1.0, high, low + share * (high - low))
+
+
+def _attribution_arrays(found: Mapping[str, Attribution]) -> dict[str, np.ndarray]:
+    if not found:
+        return {}
+    arrays = {
+        "attribution_ids": np.array(list(found), dtype=str),
+        "attribution_outputs": np.array([one.output for one in found.values()], dtype=str),
+    }
+    for place, one in enumerate(found.values()):
+        arrays |= {f"attribution/{place}/{name}": np.asarray(value) for name, value in one.values.items()}
+    return arrays
+
+
+def _attributions_of(arrays: dict[str, np.ndarray]) -> dict[str, Attribution]:
+    """Take attributions out of the arrays of a file."""
+    ids = arrays.pop("attribution_ids", np.empty(0, dtype=str)).tolist()
+    outputs = arrays.pop("attribution_outputs", np.empty(0, dtype=str)).tolist()
+    values: list[dict[str, np.ndarray]] = [{} for _ in ids]
+    for key in [key for key in arrays if key.startswith("attribution/")]:
+        _, place, name = key.split("/", 2)
+        values[int(place)][name] = arrays.pop(key)
+    return {id: Attribution(output, one) for id, output, one in zip(ids, outputs, values, strict=True)}
 
 
 def _read_npz(path: Path) -> tuple[str, dict[str, np.ndarray]]:

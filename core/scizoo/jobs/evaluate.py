@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,11 +14,13 @@ import numpy as np
 from scizoo.checkpoints.store import resolve_ref
 from scizoo.config import instantiate, to_plain
 from scizoo.data.documents import DocumentTarget, documents_of
+from scizoo.data.encoding import encode_records
 from scizoo.data.maps import MapTarget
 from scizoo.data.splits import PARTS, record_groups
 from scizoo.data.targets import FutureTarget, MultiLabelTarget, RealTarget, record_names
 from scizoo.data.task import open_dataset, read_records
 from scizoo.errors import ConfigError, ScizooError, did_you_mean
+from scizoo.evaluation.attribution import attribute_worst, attributions_wanted
 from scizoo.evaluation.contenders import output_names
 from scizoo.evaluation.corpora import corpus_sketches
 from scizoo.evaluation.findings import Judged, Settings, operating_section
@@ -31,6 +34,7 @@ from scizoo.evaluation.outputs import Outputs, meta_columns
 from scizoo.evaluation.ranks import Pairing, PoolSettings, rank_outputs, vector_scores
 from scizoo.evaluation.report.render import write_report
 from scizoo.evaluation.table import Row, rich_table
+from scizoo.evaluation.worst import worst_rows
 from scizoo.files import cache_dir, write_json
 from scizoo.jobs.kinds import need_labels
 from scizoo.jobs.predict import open_model
@@ -87,6 +91,7 @@ def run(cfg: DictConfig, run_dir: Path) -> dict[str, Any]:
     if outputs.kind == "forecast":
         # The floor forecasts from each history; what it has to fit, it fits to nothing but these.
         outputs = Floor(plain, records, outputs.targets).forecast(records).beside(outputs)
+    outputs = attributed(plain, model, outputs, records)
     outputs.save(run_dir / "outputs" / "test.parquet")
     settings = plain["evaluation"]
     wanted = (plain.get("task") or {}).get("metric")
@@ -135,6 +140,21 @@ def run(cfg: DictConfig, run_dir: Path) -> dict[str, Any]:
         rich_table([Row(model.name, scores)], list(scores)[:4], title=f"{len(outputs):,} records")
     )
     return {name: found.value for name, found in scores.items()}
+
+
+def attributed(cfg: Mapping[str, Any], model: Model, outputs: Outputs, records: Sequence[Record]) -> Outputs:
+    """Explain the worst mistakes; these records alone are encoded again, as they are."""
+    most = attributions_wanted(cfg)
+    if not most or outputs.kind not in ("classification", "multilabel", "regression"):
+        return outputs
+    checkpoint = model.checkpoint
+    worst, _ = worst_rows(outputs, most)
+    shown = [records[row] for row in worst]
+    encoded = encode_records(shown, checkpoint.tokenizer, context=checkpoint.context, unique_ids=False)
+    rows = np.full(len(outputs), -1)
+    rows[worst] = np.arange(len(worst))
+    parts = (checkpoint.backbone, checkpoint.head, checkpoint.tokenizer)
+    return replace(outputs, attributions=attribute_worst(outputs, *parts, encoded, rows, records, most))
 
 
 def leakage(

@@ -17,6 +17,7 @@ from scizoo.config import get_class
 from scizoo.data.records import Dataset, Record
 from scizoo.data.task import TaskData
 from scizoo.domain import Domain
+from scizoo.evaluation.outputs import Attribution
 
 log = logging.getLogger(__name__)
 
@@ -66,22 +67,44 @@ def reproduce_section(cfg: Mapping[str, Any], run_dir: Path, seeds: Iterable[int
     }
 
 
-def draw_pictures(domain: Domain | None, shown: Iterable[tuple[dict[str, Any], Record, Any]]) -> None:
+def draw_pictures(
+    domain: Domain | None,
+    shown: Iterable[tuple[dict[str, Any], Record, Any]],
+    attributions: Mapping[str, Attribution] | None = None,
+) -> None:
     """Let the domain draw records into report entries; a picture that fails does not lose the report.
 
     Parameters
     ----------
     domain : Domain or None
     shown : iterable of (dict, Record, Any)
-        The entry that gets a ``picture``, the record, and what was predicted for it, if anything.
+        The entry that gets a ``picture``, the record, and what was predicted for it, if anything. An entry
+        whose picture has attributions names under ``explained`` what they explain.
+    attributions : mapping of str to Attribution, optional
+        What a network used of some of the records, by id.
     """
     if domain is None or not domain.picture:
         return
     draw = get_class(domain.picture, key=f"the picture of {domain.name}")
     for entry, record, prediction in shown:
+        said = as_said(prediction)
+        found = (attributions or {}).get(record.id)
+        if found is not None:
+            given = {"value": said, "attributions": found.units, "output": found.output}
+            try:
+                entry["picture"] = picture(draw, record, given)
+                entry["explained"] = found.output
+                continue
+            except Exception as error:  # a plugin's drawing may fail in any way
+                log.warning(
+                    "record '%s' is drawn without attributions: %s: %s",
+                    record.id,
+                    type(error).__name__,
+                    error,
+                )
         try:
-            entry["picture"] = picture(draw, record, as_said(prediction))
-        except Exception as error:  # a plugin's drawing may fail in any way
+            entry["picture"] = picture(draw, record, said)
+        except Exception as error:  # likewise
             log.warning("record '%s' could not be drawn: %s: %s", record.id, type(error).__name__, error)
 
 
@@ -106,6 +129,9 @@ def picture(draw: Any, record: Record, prediction: Any) -> str:
     prediction : Any
         In words or as a number; of a forecast a mapping with ``median`` [H], ``quantiles`` [H][Q] and
         ``levels``; of a segmentation the predicted map, with the values and the size of the record's own.
+        Where it is known what a network used of the record, a mapping with the prediction under ``value``,
+        ``attributions`` as the tokenizer's ``attribute`` gives them, and under ``output`` the class, label or
+        value that they explain; see :func:`scizoo.evaluation.colouring.explained`.
 
     Returns
     -------

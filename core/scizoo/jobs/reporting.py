@@ -39,6 +39,7 @@ from scizoo.evaluation.operating import ThresholdRule
 from scizoo.evaluation.plain import plain
 from scizoo.evaluation.table import Row, table_section
 from scizoo.evaluation.verdict import Verdict, headlines, verdict
+from scizoo.evaluation.worst import mistakes_shown
 from scizoo.files import cache_dir
 from scizoo.jobs.facts import data_section, domain_of, draw_pictures, reproduce_section
 from scizoo.jobs.media import attach_media
@@ -115,14 +116,14 @@ class Report:
         self.compared = comparisons(self.judged, self.metric, settings)
         coverage = conformal_coverage(main, settings)
         by_id = {record.id: record for record in self.records}
-        mistakes = worst_mistakes(main, by_id, int(group.get("mistakes") or 6))
+        mistakes = worst_mistakes(main, by_id, mistakes_shown(self.cfg))
         shown = [
             (one, by_id[one["id"]], picture_of(one, by_id[one["id"]]))
             for one in mistakes
             if one["id"] in by_id
         ]
         domain = domain_of(self.cfg)
-        draw_pictures(domain, shown)
+        draw_pictures(domain, shown, main.test[0].attributions)
         attach_media(domain, shown)
         return plain(
             {

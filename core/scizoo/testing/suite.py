@@ -193,6 +193,35 @@ def test_tokenizers_give_back_what_they_were_given(tokenizer_option: str, tmp_pa
             np.testing.assert_array_equal(alone[key][0], ragged[position])
 
 
+def test_tokenizers_name_what_positions_stand_for(tokenizer_option: str) -> None:
+    """Attributions of positions become plain numbers of the field's units, also where some were not read."""
+    inputs = examples_of(tokenizer_option.partition("/")[0]).inputs_of(tokenizer_option)
+    tokenizer = instantiate(
+        to_plain(compose("finetune", None, [f"tokenizer={tokenizer_option}"])["tokenizer"])
+    )
+    tokenizer.train(iter(inputs))
+    for given, row in zip(inputs, tokenizer.encode(inputs)[tokenizer.main_input], strict=True):
+        shape = (len(row),) if isinstance(tokenizer, TokenTokenizer) else row.shape
+        scores = np.random.default_rng(0).normal(size=shape)
+        whole = _arrays(tokenizer.attribute(given, scores.copy()))
+        scores[len(scores) // 2 + 1 :] = np.nan
+        part = _arrays(tokenizer.attribute(given, scores.copy()))
+        assert whole.keys() == part.keys()
+        for name, found in whole.items():
+            assert found.dtype.kind in "fiuU" and part[name].dtype.kind == found.dtype.kind
+        assert not whole or any(np.isfinite(one).any() for one in whole.values() if one.dtype.kind == "f")
+
+
+def _arrays(found: Any) -> dict[str, np.ndarray]:
+    if found is None:
+        return {}
+    return (
+        {str(name): np.asarray(value) for name, value in found.items()}
+        if isinstance(found, Mapping)
+        else {"": np.asarray(found)}
+    )
+
+
 def _same_encoding(found: Mapping[str, Any], expected: Mapping[str, Any]) -> None:
     assert found.keys() == expected.keys()
     for key, ragged in expected.items():

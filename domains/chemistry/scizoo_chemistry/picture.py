@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from scizoo.data.records import Record
+from scizoo.evaluation.colouring import explained, note, signed_colours
 from scizoo_chemistry.molecules import parse_text, smiles_of
 from scizoo_chemistry.rdkit_log import listening
 
-#: Colours of atoms that raise and lower the prediction, which colour-blind readers can tell apart
-#: (Okabe and Ito 2008).
-RAISES, LOWERS = (0.90, 0.62, 0.0), (0.34, 0.71, 0.91)
 _MOST_ATOMS = 200  # more cannot be told apart on a picture of this size
 _WIDTH, _HEIGHT = 750, 350
 
@@ -29,13 +27,10 @@ def draw(axes: Any, record: Record, prediction: Any = None) -> None:
         ``input`` is SMILES or a structure with bonds.
     prediction : Any, optional
         What was predicted, in words or as a number, for the title; or a mapping of which
-        ``attributions`` holds a number an atom, in the order of the SMILES; the title tells the rest.
+        ``attributions`` holds a number an atom, in the order of the SMILES, see
+        :func:`scizoo.evaluation.colouring.explained`.
     """
-    attributions: Sequence[float] | None = None
-    if isinstance(prediction, Mapping) and "attributions" in prediction:
-        attributions = prediction["attributions"]
-        rest = {key: value for key, value in prediction.items() if key != "attributions"}
-        prediction = ", ".join(_told(key, value) for key, value in rest.items()) or None
+    prediction, attributions, output = explained(prediction)
     axes.set_axis_off()
     axes.set_title(_title(record, prediction), fontsize=8)
     mol, reason = parse_text(smiles_of(record.input))
@@ -44,10 +39,8 @@ def draw(axes: Any, record: Record, prediction: Any = None) -> None:
         axes.text(0.5, 0.5, words, ha="center", va="center", fontsize=8, wrap=True, transform=axes.transAxes)
         return
     axes.imshow(_image(mol, attributions), interpolation="bilinear")
-
-
-def _told(key: Any, value: Any) -> str:
-    return str(value) if key in ("value", "prediction", "label") else f"{key}: {value}"
+    if attributions is not None:
+        note(axes, output)
 
 
 def _title(record: Record, prediction: Any) -> str:
@@ -79,7 +72,7 @@ def _image(mol: Any, attributions: Sequence[float] | None) -> np.ndarray:
 
 
 def atom_colours(attributions: Sequence[float], atoms: int) -> dict[int, tuple[float, float, float]]:
-    """Return a colour for each atom that matters: orange raises, blue lowers, paler for less.
+    """Return a colour for each atom that matters: red raised, blue lowered, paler for less, grey not read.
 
     Parameters
     ----------
@@ -87,13 +80,12 @@ def atom_colours(attributions: Sequence[float], atoms: int) -> dict[int, tuple[f
         Other lengths colour nothing: they are not of this molecule's atoms.
     atoms : int
     """
-    values = np.nan_to_num(np.asarray(attributions, dtype=np.float64).ravel())
-    largest = float(np.abs(values).max(initial=0.0))
-    if len(values) != atoms or largest == 0:
+    values = np.asarray(attributions, dtype=np.float64).ravel()
+    if len(values) != atoms or not np.nan_to_num(values).any():
         return {}
     found = {}
-    for atom, value in enumerate(values / largest):
-        if abs(value) >= 0.05:
-            full = np.array(RAISES if value > 0 else LOWERS)
-            found[atom] = tuple(float(part) for part in 1 - (1 - full) * abs(value))
-    return found  # type: ignore[return-value]
+    for atom, (*full, opacity) in enumerate(signed_colours(values).tolist()):
+        if opacity > 0:
+            red, green, blue = (1 - (1 - part) * opacity for part in full)
+            found[atom] = (red, green, blue)
+    return found

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from scizoo.data.records import Record
+from scizoo.evaluation.colouring import explained, first_line, layout_cells, mark_cells, note
 from scizoo_code.grammars import has_grammar, parse, walk
 from scizoo_code.sources import Gap, from_bytes, printable, text_of, to_bytes
 
@@ -20,10 +21,15 @@ _COLOURS = {
 }
 _MARK = "#fff0a8"
 _MOST_LINES, _MOST_COLUMNS = 24, 96
+_LINES_ABOVE_NOTE = 21  # the words below take room
+_NO_BREAK = 10**9  # lines are not broken
 
 
 def draw(axes: Any, record: Record, prediction: Any = None) -> None:
     """Draw a source with coloured tokens; what stands in a gap has a yellow ground.
+
+    Where it is known what a network used, the grounds of characters say so, and the lines are shown that it
+    used most of.
 
     Parameters
     ----------
@@ -31,16 +37,24 @@ def draw(axes: Any, record: Record, prediction: Any = None) -> None:
     record : Record
         ``input`` as :mod:`scizoo_code.sources` names it.
     prediction : Any, optional
-        What was predicted, for the title.
+        What was predicted, for the title; or with what the network used of the characters, see
+        :func:`scizoo.evaluation.colouring.explained`.
     """
+    prediction, used, output = explained(prediction)
     axes.set_axis_off()
     axes.set_title(_title(record, prediction), fontsize=8)
+    lines = _MOST_LINES if used is None else _LINES_ABOVE_NOTE
     text = text_of(record.input)
     gap = getattr(record.input, "gap", record.input)
     start, end = 0, 0
     if isinstance(gap, Gap):
         start, end = len(gap.prefix), len(gap.prefix) + len(gap.middle)
-    first = max(0, text.count("\n", 0, start) - _MOST_LINES // 2)
+    first = max(0, text.count("\n", 0, start) - lines // 2)
+    if used is not None:
+        cells = layout_cells(text, _NO_BREAK)
+        first = first_line(cells[:, 0], used, lines)
+        mark_cells(axes, cells - [first, 0], used, _MOST_COLUMNS, lines)
+        note(axes, output)
     language = str(record.meta.get("language") or "python")
     row, column = 0, 0
     for piece, kind, place in tokens(text, language):
@@ -49,10 +63,10 @@ def draw(axes: Any, record: Record, prediction: Any = None) -> None:
             if number:
                 row, column = row + 1, 0
             shown = row - first
-            if part and 0 <= shown < _MOST_LINES and column < _MOST_COLUMNS:
+            if part and 0 <= shown < lines and column < _MOST_COLUMNS:
                 axes.text(
                     column / _MOST_COLUMNS,
-                    1 - (shown + 0.8) / _MOST_LINES,
+                    1 - (shown + 0.5) / lines,
                     _plain(part[: _MOST_COLUMNS - column]),
                     color=_COLOURS[kind],
                     family="monospace",
@@ -62,7 +76,7 @@ def draw(axes: Any, record: Record, prediction: Any = None) -> None:
                     bbox={"facecolor": _MARK, "edgecolor": "none", "pad": 0.6} if marked else None,
                 )
             column += len(part.expandtabs(4))
-    hidden = row - first - _MOST_LINES
+    hidden = row - first - lines
     if hidden > 0 or first:
         words = f"... {first + max(hidden, 0):,} lines are not shown"
         axes.text(0, -0.02, words, fontsize=6, va="top", transform=axes.transAxes)

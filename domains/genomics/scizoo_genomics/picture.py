@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from scizoo.data.records import Record
+from scizoo.evaluation.colouring import explained, note, signed_colours
 from scizoo_genomics.tokenizers.lookup import codes_of
 
 #: Colours of A, C, G, T and ambiguity codes, told apart by colour-blind readers (Okabe and Ito 2008).
@@ -46,10 +47,12 @@ def draw(axes: Any, record: Record, prediction: Any = None) -> None:
     record : Record
         ``input`` is a sequence; of long ones the first 1,200 bases are coloured, and the title says so.
     prediction : Any, optional
-        What was predicted, in words or as a number, for the title.
+        What was predicted, in words or as a number, for the title; or with what the network used of the
+        bases, see :func:`scizoo.evaluation.colouring.explained`: each line then has a strip below it.
     """
     from matplotlib.colors import ListedColormap
 
+    prediction, used, output = explained(prediction)
     codes, _ = codes_of([record.input])
     size = len(codes)
     shown = np.minimum(codes[: _ROW * _LINES], 4).astype(float)
@@ -66,6 +69,9 @@ def draw(axes: Any, record: Record, prediction: Any = None) -> None:
         interpolation="nearest",
         extent=(0, width, lines, 0),
     )
+    if used is not None:
+        _mark(axes, np.asarray(used, dtype=float)[: len(shown)], lines, width)
+        note(axes, output, "It is the strip below each line of bases.")
     # The share of G and C runs along the whole sequence, in a strip below the bases.
     strip = max(1.0, lines * 0.5)
     share = gc_share(codes, max(11, size // 40))
@@ -86,3 +92,16 @@ def draw(axes: Any, record: Record, prediction: Any = None) -> None:
     if prediction is not None:
         title += f"   predicted: {prediction}"
     axes.set_title(title, fontsize=8)
+
+
+def _mark(axes: Any, used: np.ndarray, lines: int, width: int) -> None:
+    """Lay a strip over the lower half of each line, coloured by what its bases added."""
+    colours = np.ones((lines * width, 4))
+    colours[:, 3] = 0.0
+    marks = signed_colours(used)
+    # On white, not on the colours of the bases.
+    colours[: len(used), :3] = 1 - (1 - marks[:, :3]) * marks[:, 3:]
+    colours[: len(used), 3] = 1.0
+    for line, row in enumerate(colours.reshape(lines, 1, width, 4)):
+        extent = (0, width, line + 1, line + 0.5)
+        axes.imshow(row, aspect="auto", interpolation="nearest", extent=extent, zorder=2)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from scizoo.data.records import Record
 from scizoo.errors import DataError
+from scizoo.evaluation.colouring import draw_marked_text, explained, note, solid_colours
 from scizoo_music.codec.codes import CodedSound
 from scizoo_music.drawing.engraving import is_melody
 from scizoo_music.drawing.roll import draw_roll
@@ -23,21 +25,35 @@ def draw(axes: Any, record: Record, prediction: Any = None) -> None:
     record : Record
         ``input`` is a Piece, the ABC text of a tune, or a Sound.
     prediction : Any, optional
-        What was predicted, in words or as a number, for the title.
+        What was predicted, in words or as a number, for the title; or with what the network used of the
+        notes, the characters or the time, see :func:`scizoo.evaluation.colouring.explained`.
     """
     value = sounding(record.input)
+    prediction, used, output = explained(prediction)
+    # Of a tune as text what its characters added, of a piece what its notes did.
+    used = {} if used is None else used if isinstance(used, Mapping) else {"characters": used}
+    colours = solid_colours(used["notes"]) if "notes" in used else None
     pad = 3.0
     if isinstance(value, Sound):
         from scizoo_music.drawing.spectrogram import draw_sound
 
-        about, pad = draw_sound(axes, value), 24.0
-    elif isinstance(value, Piece) and is_melody(value):
+        about, pad = draw_sound(axes, value, used=used if "stretches" in used else None), 24.0
+    elif isinstance(value, Piece) and (is_melody(value) or "characters" in used):
         axes.set_axis_off()
-        upper, lower = axes.inset_axes([0, 0.56, 1, 0.46]), axes.inset_axes([0.05, 0.0, 0.95, 0.52])
-        draw_score(upper, value, systems=1)
-        about = draw_roll(lower, value, fontsize=6)
+        left = 0.0 if "characters" in used else 0.05
+        upper, lower = axes.inset_axes([0, 0.56, 1, 0.46]), axes.inset_axes([left, 0.0, 1 - left, 0.52])
+        if "characters" in used:
+            lower.set_axis_off()
+            draw_marked_text(lower, str(record.input), used["characters"], columns=106, lines=10, size=5.5)
+        if is_melody(value):
+            draw_score(upper, value, systems=1)
+            about = f"{len(value)} notes"
+            if "characters" not in used:
+                about = draw_roll(lower, value, fontsize=6, colours=colours)
+        else:
+            about = draw_roll(upper, value, fontsize=6)
     elif isinstance(value, Piece):
-        about, pad = draw_roll(axes, value), 11.0
+        about, pad = draw_roll(axes, value, colours=colours), 11.0
     else:
         about = type(record.input).__name__
         axes.set_axis_off()
@@ -49,6 +65,8 @@ def draw(axes: Any, record: Record, prediction: Any = None) -> None:
     if prediction is not None:
         words += f"   predicted: {prediction}"
     axes.set_title(words, fontsize=7, loc="left", pad=pad)
+    if used:
+        note(axes, output, "The colours of the waveform's ground are meant." if "stretches" in used else "")
 
 
 def sounding(value: Any) -> Piece | Sound | None:

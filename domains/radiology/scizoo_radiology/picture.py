@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from scizoo.data.records import Record
+from scizoo.evaluation.colouring import draw_marked_list, draw_marked_text, draw_saliency, explained, note
 from scizoo_radiology.images import RadiologyImage, Volume
 from scizoo_radiology.tokenizers.image import scaled, shown_limits
 
@@ -23,21 +24,33 @@ def draw(axes: Any, record: Record, prediction: Any = None) -> None:
     record : Record
         ``input`` is a picture, a volume (its middle slice is shown), a report, or a row of measures.
     prediction : Any, optional
-        What was predicted, in words; of a segmentation the class of each pixel, drawn as contours.
+        What was predicted, in words; of a segmentation the class of each pixel, drawn as contours; or with
+        what the network used of the record, see :func:`scizoo.evaluation.colouring.explained`.
     """
     value, truth = record.input, record.target
-    if isinstance(value, Volume):
+    prediction, used, output = explained(prediction)
+    if isinstance(value, Volume) and isinstance(used, Mapping):
+        value, used = value.slice(int(used["slice"]), str(used["plane"])), used["map"]
+    elif isinstance(value, Volume):
         value = value.slice(value.count(value.acquired or "axial") // 2, value.acquired or "axial")
-    if isinstance(value, RadiologyImage):
+    if isinstance(value, RadiologyImage) and used is not None:
+        axes.set_axis_off()
+        left, right = axes.inset_axes([0, 0, 0.49, 1]), axes.inset_axes([0.51, 0, 0.49, 1])
+        about = draw_image(left, value)
+        draw_image(right, value)
+        height, width = value.shape
+        rows, columns = value.spacing or (1.0, 1.0)
+        draw_saliency(right, used, (-0.5, width - 0.5, height - 0.5, -0.5), aspect=rows / columns)
+    elif isinstance(value, RadiologyImage):
         about = draw_image(axes, value)
         if _is_map(truth) or _is_map(prediction):
             from scizoo.evaluation.contours import draw_contours
 
             draw_contours(axes, *(one if _is_map(one) else None for one in (truth, prediction)))
     elif isinstance(value, str):
-        about = draw_text(axes, value)
+        about = draw_text(axes, value, used)
     elif isinstance(value, Mapping):
-        about = draw_measures(axes, value)
+        about = draw_measures(axes, value, used)
     else:
         about = type(value).__name__
         axes.set_axis_off()
@@ -47,6 +60,8 @@ def draw(axes: Any, record: Record, prediction: Any = None) -> None:
     if prediction is not None and not _is_map(prediction):
         title += f"   predicted: {_words(prediction)}"
     axes.set_title(title, fontsize=8)
+    if used is not None:
+        note(axes, output)
 
 
 def _is_map(value: Any) -> bool:
@@ -84,17 +99,23 @@ def draw_image(axes: Any, image: RadiologyImage) -> str:
     return about
 
 
-def draw_text(axes: Any, text: str) -> str:
-    """Write a report; returns the words."""
+def draw_text(axes: Any, text: str, used: Any = None) -> str:
+    """Write a report, or where it was used most; returns the words."""
     axes.set_axis_off()
+    if used is not None:
+        draw_marked_text(axes, text, used, lines=18)
+        return f"{len(text.split())} words"
     shown = textwrap.shorten(text, _WORDS, placeholder=" ...")
     axes.text(0.02, 0.98, textwrap.fill(shown, 46), transform=axes.transAxes, va="top", fontsize=7)
     return f"{len(text.split())} words"
 
 
-def draw_measures(axes: Any, measures: Mapping[str, float]) -> str:
-    """List the first measures of a row; returns the words."""
+def draw_measures(axes: Any, measures: Mapping[str, float], used: Any = None) -> str:
+    """List the first measures of a row, or those that were used most; returns the words."""
     axes.set_axis_off()
+    if used is not None:
+        draw_marked_list(axes, [f"{name}  {value:.4g}" for name, value in measures.items()], used)
+        return f"{len(measures)} measures"
     lines = [f"{name}  {value:.4g}" for name, value in list(measures.items())[:16]]
     axes.text(
         0.02, 0.98, "\n".join(lines), transform=axes.transAxes, va="top", fontsize=7, family="monospace"

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from scizoo.data.records import Record
+from scizoo.evaluation.colouring import draw_coloured_line, explained, note, solid_colours
 from scizoo_timeseries.series import Series, as_series
 
 #: Colours told apart by colour-blind readers (Okabe and Ito 2008).
@@ -25,15 +26,25 @@ def draw(axes: Any, record: Record, prediction: Any = None) -> None:
         A forecast window (its target is the future), or a series with a class.
     prediction : Any, optional
         Of a forecast the quantiles: an array (steps, levels), or a mapping of level to array (steps,). Of a
-        class its name, for the title.
+        class its name, for the title; or with what the network used of the values, see
+        :func:`scizoo.evaluation.colouring.explained`.
     """
     series = as_series(record.input)
     if isinstance(record.target, np.ndarray):
         _fan(axes, record, series, prediction)
         return
     values = series.values[:, None] if series.values.ndim == 1 else series.values
+    prediction, used, output = explained(prediction)
     for channel in range(values.shape[1]):
-        axes.plot(values[:, channel], linewidth=0.9, color=HISTORY if values.shape[1] == 1 else None)
+        if used is None:
+            axes.plot(values[:, channel], linewidth=0.9, color=HISTORY if values.shape[1] == 1 else None)
+        else:  # one scale for all channels
+            axes.plot(values[:, channel], linewidth=0.4, color=HISTORY, alpha=0.5)
+    if used is not None:
+        colours = solid_colours(used)
+        for channel in range(values.shape[1]):
+            draw_coloured_line(axes, np.arange(len(values)), values[:, channel], colours[:, channel])
+        note(axes, output)
     title = f"{record.id} ({len(series):,} values)"
     if record.target is not None:
         title += f"\ntrue: {record.target}"

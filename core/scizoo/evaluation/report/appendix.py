@@ -90,6 +90,11 @@ def mistakes(content: Content) -> Part | None:
     lead = f"The test records on which {judged(main)} was wrong with the most confidence." if main else ""
     if any("dice" in one for one in found):
         lead = f"The test records with the lowest overlap of {judged(main)}: truth dashed, prediction solid."
+    if any(one.get("explained") is not None for one in found):
+        lead += (
+            " Colours are integrated gradients of the class, label or value named below each picture: red "
+            "raised it, blue lowered it. They show what the network used, not what is true of the world."
+        )
     return Part("mistakes", "Worst mistakes", lead, tag("div", cards, class_="cards"))
 
 

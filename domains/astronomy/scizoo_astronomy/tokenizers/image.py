@@ -164,3 +164,21 @@ class ImageTokenizer(ObjectTokenizer):
             planes[number] = resized(shown, self.size).transpose(2, 0, 1)
         planes = (planes - self.mean) / self.std
         return rows_of({"pixel_values": planes}, np.arange(len(images) + 1, dtype=np.int64))
+
+    def attribute(self, input: Any, scores: np.ndarray) -> np.ndarray:
+        """Lay what pixels added over the whole image, (height, width), at its own or a lower resolution.
+
+        Channels are added up; NaN beyond the square that the model saw.
+        """
+        (image,) = read_objects([input], coerce.image)
+        height, width = image.data.shape[:2]
+        side = min(height, width) if self.crop is None else min(self.crop, height, width)
+        scale = min(1.0, self.size / side)
+        rows, columns, seen = (max(1, round(edge * scale)) for edge in (height, width, side))
+        found = np.full((rows, columns), np.nan)
+        top, left = (rows - seen) // 2, (columns - seen) // 2
+        small = resized(scores[0].sum(axis=0, keepdims=True).transpose(1, 2, 0).astype(np.float32), seen)
+        # As the pixels are spread over fewer or more, so is their sum.
+        found[top : top + seen, left : left + seen] = small[..., 0] if small.ndim == 3 else small
+        found[top : top + seen, left : left + seen] *= (self.size / seen) ** 2
+        return found

@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from scizoo.data.ragged import Ragged
+from scizoo.data.units import add_up
 from scizoo_astronomy import coerce
 from scizoo_astronomy.objects import LightCurve
 from scizoo_astronomy.periodogram import best_peak
@@ -184,6 +185,23 @@ class LightCurveTokenizer(ObjectTokenizer):
             },
             ends,
         )
+
+    def attribute(self, input: Any, scores: np.ndarray) -> dict[str, np.ndarray]:
+        """Give a number an observation, and one each of what is said of the whole light curve.
+
+        Returns
+        -------
+        dict
+            ``observations`` (n,): what brightness and error of each added, NaN of those thinned out;
+            ``amplitude`` and, when light curves are folded, ``period``.
+        """
+        (curve,) = read_objects([input], coerce.light_curve)
+        rows, _ = thin(np.array([0, len(curve)]), self.max_observations)
+        found = {"observations": add_up(rows, scores[:, :2].sum(axis=1), len(curve))}
+        for place, name in enumerate(("amplitude", "period"), start=2):
+            if place < scores.shape[1]:
+                found[name] = np.array(np.nansum(scores[:, place]))
+        return found
 
     def _channels(self, curves: Sequence[LightCurve]) -> np.ndarray:
         known = {band: number for number, band in enumerate(self.bands, start=1)}

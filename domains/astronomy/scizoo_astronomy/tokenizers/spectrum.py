@@ -145,6 +145,26 @@ class SpectrumTokenizer(ObjectTokenizer):
             offsets_of(shown.sum(axis=1)),
         )
 
+    def attribute(self, input: Any, scores: np.ndarray) -> np.ndarray:
+        """Give a number a pixel of the spectrum; NaN beyond the grid and where no pixel could be used.
+
+        The score of a pixel of the grid is shared among the spectrum's pixels in it; what the contrast added,
+        which is no place in the spectrum, is left out.
+        """
+        (one,) = read_objects([input], coerce.spectrum)
+        size = self.patch * self.patches
+        _, weight, _ = self._gridded(one, 0)
+        shown = (weight.reshape(self.patches, self.patch) > 0).any(axis=1) | self.every_patch
+        grid = np.full((self.patches, self.patch), np.nan)
+        grid[shown] = scores[:, : self.patch]
+        grid[weight.reshape(grid.shape) <= 0] = np.nan
+        wavelength = air_to_vacuum(one.wavelength) if one.medium == "air" else one.wavelength
+        place = np.searchsorted(self._edges, wavelength, side="right") - 1
+        within = (place >= 0) & (place < size) & ~one.mask
+        place = np.clip(place, 0, size - 1)
+        shares = np.maximum(np.bincount(place[within], minlength=size), 1)
+        return np.where(within, (grid.ravel() / shares)[place], np.nan)
+
     def _shift(self, one: Spectrum, number: int) -> float:
         if self.frame == "observed":
             return 0.0

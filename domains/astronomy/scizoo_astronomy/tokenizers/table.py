@@ -128,6 +128,10 @@ class TableTokenizer(ObjectTokenizer):
             offsets_of(np.full(count, columns)),
         )
 
+    def attribute(self, input: Any, scores: np.ndarray) -> np.ndarray:
+        """Give a number a column, (columns,)."""
+        return scores.sum(axis=1)
+
     def _trained(self) -> tuple[list[str], np.ndarray, np.ndarray]:
         if self.names is None or self.location is None or self.scale is None:
             raise ConfigError(

@@ -11,7 +11,10 @@ import numpy as np
 from scizoo.data.merges import LearntMerges
 from scizoo.data.ragged import Ragged
 from scizoo.data.tokenizer import TokenTokenizer
+from scizoo.data.units import deal_out
 from scizoo.errors import ConfigError
+from scizoo_chemistry.molecules import smiles_of
+from scizoo_chemistry.tokenizers.atoms import atom_scores
 from scizoo_chemistry.tokenizers.scan import Scan
 from scizoo_chemistry.tokenizers.smiles import SmilesTokenizer
 
@@ -122,6 +125,14 @@ class SmilesBPETokenizer(LearntMerges, TokenTokenizer):
         atoms = self._atoms.vocab
         letters = "".join(self.model.id_to_token(int(id)) for id in ids if id >= len(self.SPECIAL))
         return "".join(atoms[ord(letter) - _PRIVATE] for letter in letters)
+
+    def attribute(self, input: Any, scores: np.ndarray) -> np.ndarray | None:
+        """Share the scores of words among their atom-level tokens, and add these up to atoms."""
+        smiles = smiles_of(input)
+        atoms = self._atoms.encode([smiles])["input_ids"].values
+        words = self.encode([smiles])["input_ids"].values
+        sizes = [len(self.model.id_to_token(int(word))) for word in words]
+        return atom_scores(smiles, self._atoms.lengths(atoms), deal_out(scores, sizes))
 
     def settings(self) -> dict[str, Any]:
         """Return what training was asked for and the atom-level vocabulary; tokenizer.json has the merges."""

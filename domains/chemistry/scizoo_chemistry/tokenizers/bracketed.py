@@ -190,6 +190,10 @@ class BracketTokenizer(TokenTokenizer):
         """Join the tokens of a row of ids; special ones are left out."""
         return "".join(self._table[np.asarray(ids, dtype=np.int64)])
 
+    def lengths(self, ids: np.ndarray) -> np.ndarray:
+        """Return how many characters each token of a row stands for, int of shape (tokens,)."""
+        return np.array([len(token) for token in self._table[np.asarray(ids)]], dtype=np.int64)
+
     def decode(self, ids: Sequence[int]) -> str:
         """Give the input back; special tokens are left out."""
         return self.text_of(ids)

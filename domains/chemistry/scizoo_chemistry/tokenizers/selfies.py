@@ -5,8 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, ClassVar
 
+import numpy as np
+
+from scizoo.data.units import add_up
 from scizoo.errors import DataError
 from scizoo_chemistry.molecules import canonical_smiles, parse_smiles, smiles_of
+from scizoo_chemistry.tokenizers.atoms import sign_scores, signs_of
 from scizoo_chemistry.tokenizers.bracketed import BracketTokenizer
 
 _ATOMS = (
@@ -95,6 +99,37 @@ class SelfiesTokenizer(BracketTokenizer):
             return ""
         mol, _ = parse_smiles(smiles)
         return str(smiles) if mol is None else canonical_smiles(mol)
+
+    def attribute(self, input: Any, scores: np.ndarray) -> np.ndarray | None:
+        """Add the scores of symbols up to atoms, by the library's own account of where each comes from.
+
+        A symbol that closes a ring belongs to the atom before it, one that opens a branch to the one after;
+        None where the account does not fit.
+        """
+        import selfies
+
+        smiles = smiles_of(input)
+        spelled, account = selfies.encoder(smiles, strict=self._strict, attribute=True)
+        symbols, signs = list(selfies.split_selfies(spelled)), signs_of(smiles)
+        owner = np.repeat(np.arange(len(symbols)), [len(symbol) for symbol in symbols])
+        lengths = self.lengths(self.encode([smiles])["input_ids"].values)
+        by_symbol = add_up(owner[np.cumsum(lengths) - lengths], scores, len(symbols))
+        origin = np.full(len(symbols), -1)
+        for one in account:
+            # Branches are counted one too far in the account, and rings have no origin in it.
+            if not one.attribution or symbols[one.index] != one.token:
+                continue
+            sign = one.attribution[0]
+            if signs[sign.index] != sign.token:
+                return None
+            origin[one.index] = sign.index
+        places = np.flatnonzero(origin >= 0)
+        if not len(places):
+            return None
+        opens = np.array(["Branch" in symbol for symbol in symbols])
+        nearest = np.searchsorted(places, np.arange(len(symbols)), side="right") - 1
+        nearest = np.where(opens & (origin < 0), nearest + 1, nearest).clip(0, len(places) - 1)
+        return sign_scores(smiles, add_up(origin[places[nearest]], by_symbol, len(signs)))
 
     def settings(self) -> dict[str, Any]:
         """Return the symbols and the options."""

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 
+from scizoo_chemistry.molecules import smiles_of
+from scizoo_chemistry.tokenizers.atoms import atom_scores
 from scizoo_chemistry.tokenizers.bracketed import BracketTokenizer
 from scizoo_chemistry.tokenizers.scan import Scan
 
@@ -58,6 +60,12 @@ class SmilesTokenizer(BracketTokenizer):
             tens = scan.codes[scan.rings + 1].astype(np.int32) - ord("0")
             ones = scan.codes[scan.rings + 2].astype(np.int32) - ord("0")
             ids[scan.rings - np.searchsorted(skipped, scan.rings)] = ring + 10 * tens + ones
+
+    def attribute(self, input: Any, scores: np.ndarray) -> np.ndarray | None:
+        """Add the scores of tokens up to atoms, as :func:`~scizoo_chemistry.tokenizers.atoms.atom_scores`."""
+        smiles = smiles_of(input)
+        ids = self.encode([smiles])["input_ids"].values
+        return atom_scores(smiles, self.lengths(ids), scores)
 
     def atoms(self, ids: np.ndarray) -> np.ndarray:
         """Mark the tokens that stand for an atom, in RDKit's order of atoms when the SMILES is parsed.

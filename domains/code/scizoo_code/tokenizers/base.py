@@ -10,6 +10,7 @@ import numpy as np
 
 from scizoo.data.ragged import Ragged
 from scizoo.data.tokenizer import TokenTokenizer
+from scizoo.data.units import characters_of_bytes, deal_out
 from scizoo.errors import DataError
 from scizoo_code.fim import MARKS, Arranged, is_mark, layout, restore
 from scizoo_code.sources import Documented, Gap, Problem, from_bytes, text_of, to_bytes
@@ -68,6 +69,14 @@ class SourceTokenizer(TokenTokenizer):
                 mark, run = self.SPECIAL[id], []
         parts.append((mark, self._decode_bytes(run)))
         return from_bytes(restore(parts))
+
+    def attribute(self, input: Any, scores: np.ndarray) -> np.ndarray | None:
+        """Share the score of each token among its characters; None for sources with a gap or a problem."""
+        if not isinstance(input, str | Documented):
+            return None
+        ids = self.encode([input])["input_ids"].values
+        sizes = [len(self._decode_bytes([int(id)])) for id in ids]
+        return characters_of_bytes(text_of(input), deal_out(scores, sizes))
 
     def size(self, input: Any) -> int:
         """Return the length of an input in bytes."""

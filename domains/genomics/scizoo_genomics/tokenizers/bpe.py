@@ -10,6 +10,7 @@ import numpy as np
 from scizoo.data.merges import LearntMerges
 from scizoo.data.ragged import Ragged
 from scizoo.data.tokenizer import TokenTokenizer
+from scizoo.data.units import deal_out
 from scizoo.errors import ConfigError
 from scizoo_genomics.alphabet import LETTERS
 from scizoo_genomics.tokenizers.lookup import codes_of
@@ -89,6 +90,11 @@ class BPETokenizer(LearntMerges, TokenTokenizer):
     def decode(self, ids: Sequence[int]) -> str:
         """Join the tokens; special ones are left out."""
         return "".join(self.model.id_to_token(int(id)) for id in ids if id >= len(self.SPECIAL))
+
+    def attribute(self, input: Any, scores: np.ndarray) -> np.ndarray:
+        """Share the score of each word among its bases."""
+        words = self.encode([input])["input_ids"].values
+        return deal_out(scores, [len(self.model.id_to_token(int(word))) for word in words])
 
     def settings(self) -> dict[str, Any]:
         """Return what training was asked for; the merges are in tokenizer.json."""

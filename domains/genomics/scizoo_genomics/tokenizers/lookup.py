@@ -11,6 +11,7 @@ import numpy as np
 
 from scizoo.data.ragged import Ragged
 from scizoo.data.tokenizer import TokenTokenizer
+from scizoo.data.units import add_up, deal_out
 from scizoo.errors import DataError
 from scizoo_genomics.alphabet import LETTERS
 
@@ -191,6 +192,20 @@ class LookupTokenizer(TokenTokenizer):
             middle[places + step] = index >> (2 * (self._k - 1 - step)) & 3
         before, after = row[:first] - len(self.SPECIAL), row[last + 1 :] - len(self.SPECIAL)
         return _spell(before) + _spell(middle) + _spell(after)
+
+    def attribute(self, input: Any, scores: np.ndarray) -> np.ndarray:
+        """Share the score of each token among its bases, and add up where tokens overlap."""
+        size, k, stride = len(input), self._k, self._stride
+        lead = min(size, self._lead)
+        windows = max((size - lead - k) // stride + 1, 0)
+        rest = size - lead - ((windows - 1) * stride + k) if windows else size - lead
+        starts = np.concatenate(
+            [np.arange(lead), lead + stride * np.arange(windows), size - rest + np.arange(rest)]
+        )
+        widths = np.repeat([1, k, 1], [lead, windows, rest])
+        # A stop at the end may have been left out.
+        starts, widths = starts[: len(scores)], widths[: len(scores)]
+        return add_up(_ranges(starts, widths), deal_out(scores, widths), size)
 
     def fingerprint(self) -> str:
         """Return a digest of the class and its settings."""

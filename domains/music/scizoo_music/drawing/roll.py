@@ -22,7 +22,13 @@ def pitch_name(pitch: int) -> str:
     return f"{NAMES[pitch % 12]}{pitch // 12 - 1}"
 
 
-def draw_roll(axes: Any, piece: Piece, bars: int = _MOST_BARS, fontsize: float = 7.0) -> str:
+def draw_roll(
+    axes: Any,
+    piece: Piece,
+    bars: int = _MOST_BARS,
+    fontsize: float = 7.0,
+    colours: np.ndarray | None = None,
+) -> str:
     """Draw a piece, or its beginning, as a piano-roll.
 
     Parameters
@@ -33,6 +39,8 @@ def draw_roll(axes: Any, piece: Piece, bars: int = _MOST_BARS, fontsize: float =
         How many bars to draw at most.
     fontsize : float
         In points.
+    colours : ndarray, shape (notes, 4), optional
+        Of the notes, in the place of a colour a voice.
 
     Returns
     -------
@@ -72,13 +80,16 @@ def draw_roll(axes: Any, piece: Piece, bars: int = _MOST_BARS, fontsize: float =
         loud = piece.velocity[rows].astype(float)
         alpha: Any = 0.92 if len(loud) == 0 or np.ptp(piece.velocity) == 0 else 0.35 + 0.6 * loud / 127.0
         drawn = PatchCollection(boxes, facecolor=colour, edgecolor="none", zorder=2 + 0.01 * place)
-        drawn.set_alpha(alpha)
+        if colours is None:
+            drawn.set_alpha(alpha)
+        else:
+            drawn.set_facecolor(colours[rows])
         axes.add_collection(drawn)
-        if len(voices) > 1:
+        if len(voices) > 1 and colours is None:
             axes.plot([], [], color=colour, linewidth=4, label=_voice_name(place, len(voices)))
     axes.set(xlim=(0, end), ylim=(low - 0.5, high + 0.5))
     _label(axes, shown, pickup, low, high, fontsize)
-    if 1 < len(voices) <= 6:
+    if 1 < len(voices) <= 6 and colours is None:
         axes.legend(
             fontsize=fontsize - 1, ncols=len(voices), loc="lower right", frameon=False,
             bbox_to_anchor=(1, 0.99), borderpad=0, handlelength=1.0, columnspacing=0.9, borderaxespad=0.1,

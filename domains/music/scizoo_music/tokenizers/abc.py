@@ -76,6 +76,10 @@ class AbcTokenizer(TokenTokenizer):
         row = row[row >= len(self.SPECIAL)] - len(self.SPECIAL)
         return self._letters[row].tobytes().decode("ascii")
 
+    def attribute(self, input: Any, scores: np.ndarray) -> dict[str, np.ndarray]:
+        """Give a number a character of the ABC text."""
+        return {"characters": np.asarray(scores, dtype=np.float64)}
+
     def settings(self) -> dict[str, Any]:
         """Return no settings: there is nothing to choose."""
         return {}

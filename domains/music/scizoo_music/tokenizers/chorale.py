@@ -92,6 +92,19 @@ class ChoraleTokenizer(GridTokenizer):
         alone = (roll[:, 1:] == self.sign(_REST)).all()
         return soprano if alone else np.concatenate([soprano, roll[:, 1:].ravel()])
 
+    def sounding(self, place: int, input: Any) -> np.ndarray:
+        """A token speaks of the note that its voice has at its step."""
+        piece, first, last = self.on_grid(place, input)
+        steps, count = int(last.max()), len(self.row(place, piece))
+        step, voice = np.divmod(np.arange(steps * self.voices), self.voices)
+        if self.order == "soprano_first":
+            upper, lower = voice == 0, voice > 0
+            # No voice sings the line between.
+            step = np.concatenate([step[upper], [-1], step[lower]])
+            voice = np.concatenate([voice[upper], [-1], voice[lower]])
+        step, voice = step[:count, None], voice[:count, None]
+        return (first <= step) & (step < last) & (piece.voice == voice)
+
     def unroll(self, ids: Sequence[int]) -> np.ndarray:
         """Give ids by step and voice, shape (steps, voices); an unfinished last step is left out.
 

@@ -13,6 +13,7 @@ import numpy as np
 
 from scizoo.data.ragged import Ragged
 from scizoo.data.tokenizer import TokenTokenizer
+from scizoo.data.units import add_up
 from scizoo.errors import CheckpointError, ConfigError, DataError, did_you_mean
 from scizoo_music.pieces import Meter, Piece, as_piece
 from scizoo_music.writing import symusic_score
@@ -198,6 +199,37 @@ class EventTokenizer(TokenTokenizer):
         return Piece(
             table["time"] / beat, table["duration"] / beat, table["pitch"], table["voice"], meters=meters
         )
+
+    def attribute(self, input: Any, scores: np.ndarray) -> dict[str, np.ndarray]:
+        """Give a number a note of the piece.
+
+        A duration belongs to the note before it; bars, positions, meters and voices to the note that follows.
+        """
+        piece = as_piece(input)
+        row = self._row(0, piece)
+        waiting: dict[tuple[int, int], list[int]] = {}
+        for note in range(len(piece) - 1, -1, -1):  # the first one is taken first
+            waiting.setdefault((int(piece.voice[note]), int(piece.pitch[note])), []).append(note)
+        events = [self.vocab[int(id)].rpartition(":")[2].partition("_")[::2] for id in row]
+        places = np.full(len(row), -1)
+        begun, last = 0, -1
+        for place, (kind, value) in enumerate(events):
+            if kind == "Pitch":
+                waits = waiting.get((self._voice_at(events, place), int(value)))
+                if waits:
+                    last = waits.pop()
+            elif kind not in ("Duration", "Program") or last < 0 or (kind == "Program" and not self.compound):
+                continue
+            places[begun : place + 1] = last
+            begun = place + 1
+        places[begun:] = last
+        known = places >= 0
+        return {"notes": add_up(places[known], scores[known], len(piece))}
+
+    def _voice_at(self, events: Sequence[tuple[str, str]], place: int) -> int:
+        """Find the voice of a pitch: in a compound word it comes after the pitch, else before it."""
+        steps = range(place + 1, len(events)) if self.compound else range(place - 1, -1, -1)
+        return next((int(events[one][1]) for one in steps if events[one][0] == "Program"), 0)
 
     def settings(self) -> dict[str, Any]:
         """Return the scheme, the grid and the range."""

@@ -49,6 +49,15 @@ class FrameTokenizer(GridTokenizer):
         keys = np.sort(np.concatenate([notes, borders])) % _KEYS
         return np.where(keys == _KEYS - 1, self.sign("/"), keys)
 
+    def sounding(self, place: int, input: Any) -> np.ndarray:
+        """A pitch speaks of the notes of that pitch in its frame, the end of a frame of all notes in it."""
+        piece, first, last = self.on_grid(place, input)
+        row = self.row(place, piece)
+        border = row == self.sign("/")
+        frame = (np.cumsum(border) - border)[:, None]
+        now = (first <= frame) & (frame < last)
+        return now & (border[:, None] | (row[:, None] - self.base == piece.pitch))
+
     def decode(self, ids: Sequence[int]) -> Piece:
         """Give the notes back; an unfinished last frame is left out.
 

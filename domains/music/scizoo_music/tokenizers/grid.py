@@ -11,6 +11,7 @@ import numpy as np
 
 from scizoo.data.ragged import Ragged
 from scizoo.data.tokenizer import TokenTokenizer
+from scizoo.data.units import add_up
 from scizoo.errors import ConfigError, DataError
 from scizoo_music.pieces import Piece, as_piece
 
@@ -103,6 +104,16 @@ class GridTokenizer(TokenTokenizer):
     def row(self, place: int, input: Any) -> np.ndarray:
         """Encode one piece."""
         raise TypeError(f"{type(self).__name__} lacks row")
+
+    def sounding(self, place: int, input: Any) -> np.ndarray:
+        """Say which notes sound at the step of each token, or of its voice; bool (tokens, notes)."""
+        raise TypeError(f"{type(self).__name__} lacks sounding")
+
+    def attribute(self, input: Any, scores: np.ndarray) -> dict[str, np.ndarray]:
+        """Give a number a note of the piece: a token's score is shared among the notes that it speaks of."""
+        tokens, notes = np.nonzero(self.sounding(0, input)[: len(scores)])
+        shares = scores / np.maximum(np.bincount(tokens, minlength=len(scores)), 1)
+        return {"notes": add_up(notes, shares[tokens], len(as_piece(input)))}
 
     def settings(self) -> dict[str, Any]:
         """Return the grid and the range."""

@@ -53,6 +53,11 @@ class _Mel(Tokenizer):
             samples = samples * (0.1 / level)  # -20 dB: a recording's level says nothing of its music
         return ((log_mel(samples, self.spectrum) - self.mean) / self.std).astype(np.float32)
 
+    def _over_time(self, scores: np.ndarray) -> dict[str, np.ndarray]:
+        """Name the borders of stretches of time beside their scores, (n,)."""
+        step = self.spectrum.hop / self.spectrum.rate
+        return {"seconds": step * np.arange(len(scores) + 1), "stretches": scores}
+
 
 def _sounds(inputs: Sequence[Any]) -> list[Sound]:
     found = []
@@ -142,6 +147,16 @@ class MelTokenizer(_Mel):
             "times": Ragged(np.concatenate(times) if times else empty[1], offsets),
         }
 
+    def attribute(self, input: Any, scores: np.ndarray) -> dict[str, np.ndarray]:
+        """Give a number a window of the spectrogram, bands added up.
+
+        Returns
+        -------
+        dict
+            ``seconds`` (n + 1,), the borders of the windows, and ``stretches`` (n,).
+        """
+        return self._over_time(scores.reshape(len(scores), self.patch, -1).sum(axis=2).ravel())
+
 
 class MelImageTokenizer(_Mel):
     """The log-mel spectrogram of the first seconds as a picture of one channel, for architectures of timm.
@@ -202,3 +217,15 @@ class MelImageTokenizer(_Mel):
             found = np.maximum(self._scaled(sound)[: self.frames], -3.0)
             pictures[place, 0, :, : len(found)] = found.T
         return {"pixel_values": Ragged(pictures, np.arange(len(sounds) + 1, dtype=np.int64))}
+
+    def attribute(self, input: Any, scores: np.ndarray) -> dict[str, np.ndarray]:
+        """Give a number a window of the spectrogram, bands added up; the silence after the sound is left out.
+
+        Returns
+        -------
+        dict
+            ``seconds`` (n + 1,), the borders of the windows, and ``stretches`` (n,).
+        """
+        (sound,) = _sounds([input])
+        windows = min(self.frames, len(self._scaled(sound)))
+        return self._over_time(scores[0].sum(axis=(0, 1))[:windows])

@@ -18,6 +18,7 @@ from scizoo_radiology.windows import CT_PRESETS, Window, check_window, limits
 
 #: Windows beside those of :mod:`scizoo_radiology.windows`.
 CALIBRATED, STORED = "calibrated", "stored"
+_KEPT_SIDE = 256  # of maps for pictures
 #: Hounsfield units that ``calibrated`` shows as black and white: from air to dense bone.
 CT_RANGE = (-1000.0, 1000.0)
 
@@ -187,6 +188,46 @@ class ImageTokenizer(ObjectTokenizer):
                 rows.append(self._single(value, number)[None])
         empty = np.empty((0, self.channels, self.size, self.size), dtype=np.float16)
         return {"pixel_values": Ragged.from_rows(rows) if rows else Ragged(empty, np.zeros(1, np.int64))}
+
+    def attribute(self, input: Any, scores: np.ndarray) -> np.ndarray | dict[str, np.ndarray]:
+        """Lay what pixels added over the whole picture, at its own or a lower resolution.
+
+        Returns
+        -------
+        ndarray or dict
+            Of a picture a map (rows, columns), channels added up and NaN where the model saw nothing of it.
+            Of a volume the ``map`` of the slice that added most in one direction or the other, its number as
+            ``slice`` and the ``plane`` that it lies in.
+        """
+        (picture,) = read_objects([input], coerce.picture)
+        planes = scores.sum(axis=1)
+        if not isinstance(picture, Volume):
+            return self._laid(planes[0], picture.shape, picture.spacing)
+        weight = np.abs(np.nan_to_num(planes)).sum(axis=(1, 2))
+        strongest = int(weight.argmax())
+        number = int((strongest + 0.5) * picture.count(self.plane) / len(planes))
+        shown = picture.slice(number, self.plane)
+        return {
+            "map": self._laid(planes[strongest], shown.shape, shown.spacing),
+            "slice": np.array(number),
+            "plane": np.array(self.plane),
+        }
+
+    def _laid(
+        self, plane: np.ndarray, shape: tuple[int, int], spacing: tuple[float, float] | None
+    ) -> np.ndarray:
+        """Bring a map of the model's square back to a picture, whose longer side is at most 256 pixels."""
+        where = placed(shape, self.size, self.fit, spacing, self.spacing)
+        assert where.source is not None
+        assert where.target is not None
+        found = np.full(shape, np.nan, dtype=np.float32)
+        top, left, height, width = where.source
+        _, _, seen_height, seen_width = where.target
+        # As pixels are spread over more or fewer, so is their sum.
+        share = seen_height * seen_width / (height * width)
+        found[top : top + height, left : left + width] = where.to_record(plane[None])[0] * share
+        step = -(-max(shape) // _KEPT_SIDE)
+        return found[step // 2 :: step, step // 2 :: step] * step**2
 
     def _single(self, image: RadiologyImage, number: int) -> np.ndarray:
         planes = [

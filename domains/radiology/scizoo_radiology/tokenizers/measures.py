@@ -104,6 +104,10 @@ class MeasuresTokenizer(ObjectTokenizer):
         }
         return {name: Ragged(array, offsets) for name, array in rows.items()}
 
+    def attribute(self, input: Any, scores: np.ndarray) -> np.ndarray:
+        """Give a number a measure, in the order in which they were learnt."""
+        return scores.sum(axis=1)
+
     def _row(self, value: Any) -> dict[str, float]:
         if isinstance(value, MadeUp):  # made up about the medians that were learnt
             names, location, scale = self._trained()

@@ -11,6 +11,7 @@ import numpy as np
 from scizoo.data.merges import LearntMerges
 from scizoo.data.ragged import Ragged
 from scizoo.data.tokenizer import TokenTokenizer
+from scizoo.data.units import characters_of_bytes, deal_out
 from scizoo.errors import ConfigError
 from scizoo_radiology import coerce
 from scizoo_radiology.tokenizers.base import check_positive, read_objects
@@ -102,6 +103,16 @@ class ReportTokenizer(LearntMerges, TokenTokenizer):
         """Join the tokens; special ones are left out."""
         kept = [int(id) for id in ids if id >= len(self.SPECIAL)]
         return self.model.decode(kept, skip_special_tokens=False)
+
+    def attribute(self, input: Any, scores: np.ndarray) -> np.ndarray | None:
+        """Share the score of each piece of a word among its characters."""
+        (text,) = read_objects([input], coerce.report)
+        if len(self._text(text)) != len(text):  # a few capitals become two small letters
+            return None
+        words = self.encode([text])["input_ids"].values
+        # The library writes a letter a byte.
+        sizes = [len(self.model.id_to_token(int(word))) for word in words]
+        return characters_of_bytes(self._text(text), deal_out(scores, sizes))
 
     def settings(self) -> dict[str, Any]:
         """Return what training was asked for; tokenizer.json has the merges."""

@@ -101,6 +101,12 @@ class BinnedTokenizer(TokenTokenizer):
             "scale": Ragged(spread.astype(np.float32), ragged.offsets),
         }
 
+    def attribute(self, input: Any, scores: np.ndarray) -> np.ndarray:
+        """Give a number a value (n, 1); NaN before the last ``length`` values."""
+        found = np.full((len(as_series(input)), 1), np.nan)
+        found[len(found) - len(scores) :, 0] = scores
+        return found
+
     def decode(self, ids: Sequence[int]) -> np.ndarray:
         """Give bin centres in units of the scale; unknown values are NaN, other special tokens left out."""
         row = np.asarray(ids)

@@ -178,6 +178,22 @@ class PatchTokenizer(Tokenizer):
             "scale": each(scale),
         }
 
+    def attribute(self, input: Any, scores: np.ndarray) -> np.ndarray:
+        """Give a number a value and channel (n, C); NaN where it was not read.
+
+        What covariates and the calendar added is left out.
+        """
+        series = as_series(input)
+        channels = self.channels or series.channels
+        origin = len(series) if series.origin is None else series.origin
+        cut = 0 if self.length is None else max(0, origin - self.length)
+        own = scores[:, : self.patch * channels].reshape(len(scores), channels, self.patch)
+        values = own.transpose(0, 2, 1).reshape(-1, channels)
+        padding = -(len(series) - cut) % self.patch
+        found = np.full((len(series), channels), np.nan)
+        found[cut:] = values[padding:]
+        return found
+
     def _checked(self, series: Series) -> Series:
         if self.channels is not None and series.channels != self.channels:
             raise DataError(
