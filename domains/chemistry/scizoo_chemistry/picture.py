@@ -35,7 +35,7 @@ def draw(axes: Any, record: Record, prediction: Any = None) -> None:
     axes.set_title(_title(record, prediction), fontsize=8)
     mol, reason = parse_text(smiles_of(record.input))
     if mol is None or mol.GetNumAtoms() > _MOST_ATOMS:
-        words = reason or f"{mol.GetNumAtoms():,} atoms: too many to draw"
+        words = f"{mol.GetNumAtoms():,} atoms: too many to draw" if mol is not None else reason or ""
         axes.text(0.5, 0.5, words, ha="center", va="center", fontsize=8, wrap=True, transform=axes.transAxes)
         return
     axes.imshow(_image(mol, attributions), interpolation="bilinear")
@@ -48,10 +48,14 @@ def _title(record: Record, prediction: Any) -> str:
     title = f"{record.id}   {smiles if len(smiles) <= 55 else smiles[:52] + '...'}"
     said = []
     if record.target is not None:
-        said.append(f"true: {record.target}")
+        said.append(f"true: {_figure(record.target)}")
     if prediction is not None:
-        said.append(f"predicted: {prediction}")
+        said.append(f"predicted: {_figure(prediction)}")
     return "\n".join([title, "   ".join(said)]) if said else title
+
+
+def _figure(value: Any) -> str:
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
 def _image(mol: Any, attributions: Sequence[float] | None) -> np.ndarray:
@@ -61,7 +65,7 @@ def _image(mol: Any, attributions: Sequence[float] | None) -> np.ndarray:
 
     drawer = rdMolDraw2D.MolDraw2DCairo(_WIDTH, _HEIGHT)
     options = drawer.drawOptions()
-    options.padding = 0.04
+    options.padding = 0.04  # type: ignore[assignment]  # rdkit's stubs lack its properties
     colours = {} if attributions is None else atom_colours(attributions, mol.GetNumAtoms())
     with listening():
         rdMolDraw2D.PrepareAndDrawMolecule(

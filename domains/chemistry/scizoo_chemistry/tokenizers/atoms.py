@@ -64,7 +64,7 @@ def _closes(sign: str) -> bool:
     return sign.isdigit() or sign.startswith("%")
 
 
-def atom_scores(smiles: str, lengths: Sequence[int], scores: np.ndarray) -> np.ndarray | None:
+def atom_scores(smiles: str, lengths: Sequence[int] | np.ndarray, scores: np.ndarray) -> np.ndarray | None:
     """Add the scores of tokens up to atoms.
 
     Parameters
@@ -102,7 +102,7 @@ def _of_molecule(smiles: str, scores: np.ndarray) -> np.ndarray | None:
     from rdkit import Chem
 
     settings = Chem.SmilesParserParams()
-    settings.removeHs = False
+    settings.removeHs = False  # type: ignore[assignment]  # rdkit's stubs lack its properties
     whole = Chem.MolFromSmiles(smiles, settings)
     if whole is None or whole.GetNumAtoms() != len(scores):
         return None

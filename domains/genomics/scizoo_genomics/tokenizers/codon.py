@@ -79,7 +79,7 @@ class CodonTokenizer(LookupTokenizer):
         np.cumsum(~keep, out=removed[1:])
         return {"input_ids": Ragged(ids[keep], offsets - removed[offsets])}
 
-    def translate(self, ids: Sequence[int]) -> str:
+    def translate(self, ids: Sequence[int] | np.ndarray) -> str:
         """Return the amino acids of a row of ids: ``*`` for a stop, ``X`` for an unknown codon."""
         row = np.asarray(ids, dtype=np.int64)
         row = row[(row == self.unk_id) | (row >= self._first)]

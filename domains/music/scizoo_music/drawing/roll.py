@@ -83,7 +83,7 @@ def draw_roll(
         if colours is None:
             drawn.set_alpha(alpha)
         else:
-            drawn.set_facecolor(colours[rows])
+            drawn.set_facecolor([tuple(one) for one in colours[rows]])
         axes.add_collection(drawn)
         if len(voices) > 1 and colours is None:
             axes.plot([], [], color=colour, linewidth=4, label=_voice_name(place, len(voices)))

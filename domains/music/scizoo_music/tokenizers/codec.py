@@ -45,8 +45,8 @@ class CodecTokenizer(TokenTokenizer):
             raise ConfigError(f"tokenizer.pattern={pattern}: {did_you_mean(str(pattern), _PATTERNS)}")
         if books < 1 or size < 2:
             raise ConfigError(f"tokenizer: books={books}, size={size}", expected="books from 1, size from 2")
-        self.codec, self.books, self.size, self.pattern = str(codec), int(books), int(size), pattern
-        codes = [f"c{book}.{code}" for book in range(self.books) for code in range(self.size)]
+        self.codec, self.books, self.per_book, self.pattern = str(codec), int(books), int(size), pattern
+        codes = [f"c{book}.{code}" for book in range(self.books) for code in range(self.per_book)]
         self._vocab = (*self.SPECIAL, "[EMPTY]", *codes)
         self._first = len(self.SPECIAL) + 1
         self._opened: Any = None
@@ -59,7 +59,7 @@ class CodecTokenizer(TokenTokenizer):
 
     def settings(self) -> dict[str, Any]:
         """Return the plain settings of this tokenizer."""
-        return {"codec": self.codec, "books": self.books, "size": self.size, "pattern": self.pattern}
+        return {"codec": self.codec, "books": self.books, "size": self.per_book, "pattern": self.pattern}
 
     def fingerprint(self) -> str:
         """Digest of the settings, and of the codec's weights once it is open."""
@@ -105,10 +105,10 @@ class CodecTokenizer(TokenTokenizer):
 
     def _check(self, backbone: Any) -> None:
         found = (getattr(backbone, "books", None), getattr(backbone, "size", None))
-        if found != (self.books, self.size):
+        if found != (self.books, self.per_book):
             raise ConfigError(
                 f"tokenizer.codec={self.codec} has {found[0]} books of {found[1]}.",
-                expected=f"a codec with {self.books} books of {self.size}",
+                expected=f"a codec with {self.books} books of {self.per_book}",
                 remedy="set tokenizer.books and tokenizer.size as the codec has them.",
             )
         self._opened = backbone.eval()
@@ -127,10 +127,10 @@ class CodecTokenizer(TokenTokenizer):
                 codes = value.codes if isinstance(value, CodedSound) else self._codes(value)
             except DataError as error:
                 raise DataError(f"input {place}: {error.problem}", expected=error.expected) from error
-            if codes.shape[1] != self.books or int(codes.max()) >= self.size:
+            if codes.shape[1] != self.books or int(codes.max()) >= self.per_book:
                 raise DataError(
                     f"input {place} has {codes.shape[1]} books with codes up to {int(codes.max())}.",
-                    expected=f"{self.books} books with codes up to {self.size - 1}",
+                    expected=f"{self.books} books with codes up to {self.per_book - 1}",
                 )
             rows.append(self._ids(codes))
         offsets = np.concatenate([[0], np.cumsum([len(row) for row in rows])]).astype(np.int64)
@@ -143,7 +143,9 @@ class CodecTokenizer(TokenTokenizer):
 
     def _ids(self, codes: np.ndarray) -> np.ndarray:
         steps = delay(codes) if self.pattern == "delay" else codes
-        ids = np.where(steps >= 0, steps + self._first + self.size * np.arange(self.books), self._first - 1)
+        ids = np.where(
+            steps >= 0, steps + self._first + self.per_book * np.arange(self.books), self._first - 1
+        )
         return flattened(ids.astype(np.int64))
 
     def decode(self, ids: Sequence[int]) -> CodedSound:
@@ -156,11 +158,11 @@ class CodecTokenizer(TokenTokenizer):
         """
         row = np.asarray(ids, dtype=np.int64)
         steps = from_flattened(row[row >= len(self.SPECIAL)], self.books)
-        books = (steps - self._first) // self.size
+        books = (steps - self._first) // self.per_book
         empty = steps == self._first - 1
         if ((books != np.arange(self.books)) & ~empty).any() or not len(steps):
             raise DataError("the tokens are no frames of codes: a book stands in another's place.")
-        codes = np.where(empty, -1, (steps - self._first) % self.size)
+        codes = np.where(empty, -1, (steps - self._first) % self.per_book)
         if self.pattern == "delay":
             codes = from_delay(codes)
         elif empty.any():
