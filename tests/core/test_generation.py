@@ -200,7 +200,8 @@ def test_an_untrained_model_scores_near_chance(toy):
     assert main["nll_per_token"]["value"] == pytest.approx(np.log(261), rel=0.15)
     assert main["validity"]["value"] < 0.05
     report = json.loads(Path("new/report.json").read_text())
-    assert "nothing to compare" in report["verdict"]["sentence"]
+    said = report["verdict"]["sentence"]
+    assert f"{main['nll_per_token']['value']:.3f} NLL per token" in said and "nothing was compared" in said
 
 
 def test_the_report_carries_table_verdict_samples_cost_and_the_way_to_reproduce(tuned):

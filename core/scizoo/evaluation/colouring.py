@@ -256,7 +256,7 @@ def first_line(rows: np.ndarray, values: Any, lines: int) -> int:
     return int(held.argmax())
 
 
-def mark_cells(axes: Any, cells: np.ndarray, values: Any, columns: int, lines: int) -> None:
+def mark_cells(axes: Any, cells: np.ndarray, values: Any, columns: float, lines: int) -> None:
     """Colour the grounds of characters; runs of one colour become one box.
 
     Parameters
@@ -265,7 +265,8 @@ def mark_cells(axes: Any, cells: np.ndarray, values: Any, columns: int, lines: i
     cells : ndarray of int, shape (characters, 2)
         Row and column of each; those beyond the page are not drawn.
     values : array_like, shape (characters,)
-    columns, lines : int
+    columns : float
+    lines : int
         Of the page, which fills the axes.
     """
     from matplotlib.patches import Rectangle

@@ -22,7 +22,7 @@ from scizoo.evaluation.sample_figures import (
     difference_of_figures,
     estimate_figure,
 )
-from scizoo.evaluation.table import Row, table_section
+from scizoo.evaluation.table import Row, number, table_section
 from scizoo.evaluation.verdict import BudgetComparison, Verdict, verdict
 from scizoo.evaluation.writers import Written
 
@@ -134,7 +134,7 @@ def find(written: Sequence[Written], scorer: Scorer, main: str, settings: Settin
         validation,
         rows,
         _listed(budgets[NLL_TOKEN]),
-        _verdict(budgets[NLL_TOKEN], budgets[main]),
+        _verdict(budgets[NLL_TOKEN], budgets[main], _alone(rows[0], metrics)),
         best,
         _words(written),
     )
@@ -188,10 +188,21 @@ def _listed(found: Sequence[BudgetComparison]) -> list[dict[str, Any]]:
     ]
 
 
-def _verdict(likelihood: Sequence[BudgetComparison], figure: Sequence[BudgetComparison]) -> dict[str, Any]:
-    """Say in a sentence each what the held-out records and the written ones show."""
+def _alone(row: Row, metrics: Sequence[Metric]) -> str:
+    """Say what a model reaches with which nothing is compared: the likelihood and the main figure."""
+    said = [
+        f"{number(row.scores[one.name].value, 3)} {one.title}"
+        for one in metrics[:2]
+        if one.name in row.scores and row.scores[one.name].value is not None
+    ]
+    return f"{row.name} reaches {' and '.join(said)}; nothing was compared with it." if said else row.name
+
+
+def _verdict(
+    likelihood: Sequence[BudgetComparison], figure: Sequence[BudgetComparison], alone: str
+) -> dict[str, Any]:
+    """Say in a sentence each what the held-out records and the written ones show; else ``alone``."""
     if not likelihood:
-        alone = "There is nothing to compare: the model was trained alone."
         return {"sentence": alone, "sentences": [alone], "outcome": None, "evidence": []}
     found: tuple[Verdict, Verdict] = (verdict(likelihood), verdict(figure))
     for entry in found[1].evidence:
@@ -236,19 +247,19 @@ def shown_samples(
     """Give the first records that a contender wrote for the report, and as Records where there are any."""
     assert one.drawn is not None
     shown, records = [], []
-    for number, value in enumerate(one.generated.inputs[:count]):
+    for place, value in enumerate(one.generated.inputs[:count]):
         values = {
-            name: float(figure.values[number])
+            name: float(figure.values[place])
             for name, figure in figures[one.contender.key].items()
-            if figure.values is not None and np.isfinite(figure.values[number])
+            if figure.values is not None and np.isfinite(figure.values[place])
         }
-        name = f"{one.contender.key}-{number + 1}"
+        name = f"{one.contender.key}-{place + 1}"
         shown.append(
             {
                 "id": name,
                 "text": None if value is None else scorer.text(value),
-                "log_likelihood_per_token": float(one.drawn.per_token[number]),
-                "finished": bool(one.drawn.finished[number]),
+                "log_likelihood_per_token": float(one.drawn.per_token[place]),
+                "finished": bool(one.drawn.finished[place]),
                 "figures": values,
             }
         )

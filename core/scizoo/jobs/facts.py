@@ -140,10 +140,10 @@ def picture(draw: Any, record: Record, prediction: Any) -> str:
     """
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(5, 2.4), layout="constrained")
+    figure = Figure(figsize=(5, 2.4), dpi=110, layout="constrained")
     draw(figure.subplots(), record, prediction)
     stream = io.BytesIO()
-    figure.savefig(stream, format="png", dpi=110, metadata={"Software": None})
+    figure.savefig(stream, format="png", metadata={"Software": None})
     return "data:image/png;base64," + base64.b64encode(stream.getvalue()).decode("ascii")
 
 

@@ -20,7 +20,7 @@ _COLOURS = {
     "other": "#1a1a1a",
 }
 _MARK = "#fff0a8"
-_MOST_LINES, _MOST_COLUMNS = 24, 96
+_MOST_LINES, _FONT_SIZE = 24, 6
 _LINES_ABOVE_NOTE = 21  # the words below take room
 _NO_BREAK = 10**9  # lines are not broken
 
@@ -50,10 +50,11 @@ def draw(axes: Any, record: Record, prediction: Any = None) -> None:
     if isinstance(gap, Gap):
         start, end = len(gap.prefix), len(gap.prefix) + len(gap.middle)
     first = max(0, text.count("\n", 0, start) - lines // 2)
+    columns = _columns(axes)
     if used is not None:
         cells = layout_cells(text, _NO_BREAK)
         first = first_line(cells[:, 0], used, lines)
-        mark_cells(axes, cells - [first, 0], used, _MOST_COLUMNS, lines)
+        mark_cells(axes, cells - [first, 0], used, columns, lines)
         note(axes, output)
     language = str(record.meta.get("language") or "python")
     row, column = 0, 0
@@ -63,14 +64,14 @@ def draw(axes: Any, record: Record, prediction: Any = None) -> None:
             if number:
                 row, column = row + 1, 0
             shown = row - first
-            if part and 0 <= shown < lines and column < _MOST_COLUMNS:
+            if part and 0 <= shown < lines and column < int(columns):
                 axes.text(
-                    column / _MOST_COLUMNS,
+                    column / columns,
                     1 - (shown + 0.5) / lines,
-                    _plain(part[: _MOST_COLUMNS - column]),
+                    _plain(part[: int(columns) - column]),
                     color=_COLOURS[kind],
                     family="monospace",
-                    fontsize=6,
+                    fontsize=_FONT_SIZE,
                     va="center",
                     transform=axes.transAxes,
                     bbox={"facecolor": _MARK, "edgecolor": "none", "pad": 0.6} if marked else None,
@@ -80,6 +81,15 @@ def draw(axes: Any, record: Record, prediction: Any = None) -> None:
     if hidden > 0 or first:
         words = f"... {first + max(hidden, 0):,} lines are not shown"
         axes.text(0, -0.02, words, fontsize=6, va="top", transform=axes.transAxes)
+
+
+def _columns(axes: Any) -> float:
+    """Measure how many characters fill the axes: their width is rounded to whole pixels."""
+    axes.figure.draw_without_rendering()  # a layout gives the axes their width no earlier
+    probe = axes.text(0, 0, "0" * 50, family="monospace", fontsize=_FONT_SIZE)
+    width = probe.get_window_extent().width / 50
+    probe.remove()
+    return float(axes.bbox.width / width)
 
 
 def tokens(text: str, language: str) -> Iterator[tuple[str, str, int]]:
