@@ -67,4 +67,4 @@ def test_the_lines_that_were_used_are_shown_with_coloured_grounds():
     assert "misuse" in figure.get_supxlabel() and "predicted: yes" in axes.get_title()
     figure.canvas.draw()
     ground, letters = (one.get_window_extent().width for one in (boxes[0], row))
-    assert ground == pytest.approx(letters * 8 / len(row.get_text()), rel=0.1), "the word stands on its ground"
+    assert ground == pytest.approx(letters * 8 / len(row.get_text()), rel=0.1), "letters on their ground"
