@@ -64,7 +64,11 @@ def section(one: Mapping[str, Any], report: Mapping[str, Any], command: str, fig
     test = report["data"]["parts"]["test"]
     seeds = report["reproduce"]["seeds"]
     trials = report["tuning"]["trials"]
-    tried = "the task's own settings" if trials == 1 else f"{trials} settings tried for each"
+    tried = (
+        "nothing tuned: settings of the task and the command"
+        if trials == 1
+        else f"{trials} settings tried for each"
+    )
     said = [verdict.get("sentence"), verdict.get("versus_scratch")]
     facts = (
         f"{metric['title']} on {test['records']:,} test records in {test['groups']:,} groups, "
