@@ -71,7 +71,7 @@ def section(one: Mapping[str, Any], report: Mapping[str, Any], command: str, fig
     )
     said = [verdict.get("sentence"), verdict.get("versus_scratch")]
     facts = (
-        f"{metric['title']} on {test['records']:,} test records in {test['groups']:,} groups, "
+        f"{metric['title']} on {test['records']:,} test records in {test['groups']:,} group{'' if test['groups'] == 1 else 's'}, "
         f"{len(seeds)} seed{'' if len(seeds) == 1 else 's'}, 95% intervals; {tried}."
     )
     lines = [f"### {one['name']}", "", " ".join(filter(None, said)), "", table(report, metric), "", facts]
