@@ -70,8 +70,9 @@ def section(one: Mapping[str, Any], report: Mapping[str, Any], command: str, fig
         else f"{trials} settings tried for each"
     )
     said = [verdict.get("sentence"), verdict.get("versus_scratch")]
+    groups = f"{test['groups']:,} group{'' if test['groups'] == 1 else 's'}"
     facts = (
-        f"{metric['title']} on {test['records']:,} test records in {test['groups']:,} group{'' if test['groups'] == 1 else 's'}, "
+        f"{metric['title']} on {test['records']:,} test records in {groups}, "
         f"{len(seeds)} seed{'' if len(seeds) == 1 else 's'}, 95% intervals; {tried}."
     )
     lines = [f"### {one['name']}", "", " ".join(filter(None, said)), "", table(report, metric), "", facts]
