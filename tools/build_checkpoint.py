@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import csv
 import json
+import shlex
 import subprocess
 import sys
 from dataclasses import fields, replace
@@ -140,7 +141,8 @@ def compared_figures(run: Path) -> list[Figure]:
     with (run / "metrics.csv").open(newline="", encoding="utf-8") as stream:
         rows = [row for row in csv.DictReader(stream) if row["metric"] == metric.name]
     path = config["data"].get("path")
-    data = f"{config['task']['name']}: {Path(path).name}" if path else str(config["task"]["name"])
+    words = [str(config["task"]["name"]) + (f": {Path(path).name}" if path else ""), *chosen_data(run)]
+    data = ", ".join(words)
     figures = []
     most = max((row["labels"] for row in rows), key=int)
     for row in (row for row in rows if row["role"] == "pretrained" and row["labels"] == most):
@@ -166,6 +168,13 @@ def compared_figures(run: Path) -> list[Figure]:
             )
         )
     return figures
+
+
+def chosen_data(run: Path) -> list[str]:
+    """Give what the command of a run chose of the data beside their path, such as ``horizon 96``."""
+    words = shlex.split((run / "command.txt").read_text(encoding="utf-8"))
+    chosen = (word[len("data.") :].partition("=") for word in words if word.startswith("data."))
+    return [f"{key} {value}" for key, _, value in chosen if key != "path"]
 
 
 def bounds(row: dict[str, str]) -> tuple[float, float]:
