@@ -227,7 +227,7 @@ def tuning(content: Content) -> Part | None:
     )
     trials = section.get("trials")
     lead = (
-        f"Every contender had the same budget: {trials:,} trials at each number of labels, "
+        f"Every contender had the same budget: {tables.counted(trials, 'trial')} at each number of labels, "
         if usable(trials)
         else ""
     )
