@@ -7,6 +7,10 @@ PYTEST_ARGS ?=
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 DOMAINS := $(patsubst %/pyproject.toml,%,$(wildcard domains/*/pyproject.toml))
+# What a domain does not need but can use, so that no test of it is skipped.
+EXTRAS_astronomy := [sim,spectra,dev]
+EXTRAS_code := [languages]
+EXTRAS_music := [dev]
 
 .PHONY: help demo test lint format bench env clean
 
@@ -26,7 +30,7 @@ $(STAMP): pyproject.toml constraints.txt $(wildcard domains/*/pyproject.toml)
 	  { echo "scizoo needs Python 3.11 or newer; $(PYTHON) is `$(PYTHON) --version 2>&1`. Try make PYTHON=python3.11 $(MAKECMDGOALS)"; exit 1; }
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --disable-pip-version-check --quiet --progress-bar off -c constraints.txt \
-	  -e ".[dev]" $(foreach domain,$(DOMAINS),-e $(domain))
+	  -e ".[dev]" $(foreach domain,$(DOMAINS),-e "$(domain)$(EXTRAS_$(notdir $(domain)))")
 	@touch $(STAMP)
 
 demo: $(STAMP)

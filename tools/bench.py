@@ -13,7 +13,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -200,54 +200,42 @@ def train_bare() -> float:
     return time.perf_counter() - start
 
 
+def beside(speeds: dict[str, float], others: Iterable[str], unit: str = "MB/s") -> Rows:
+    """Give each speed with its ratio to that of each other one."""
+    return [
+        {"what": name, "value": speed, "unit": unit, "ratio": speed / speeds[other], "to": other}
+        for other in others
+        for name, speed in speeds.items()
+        if name != other
+    ]
+
+
 def tokenizers() -> Rows:
     """Measure the genomics tokenizers beside the Rust BPE and a plain Python loop."""
     from bench_tokenizers import BPE, LOOP, speeds_of
 
-    speeds = speeds_of()
-    return [
-        {"what": name, "value": speed, "unit": "MB/s", "ratio": speed / speeds[other], "to": other}
-        for other in (BPE, LOOP)
-        for name, speed in speeds.items()
-        if name != other
-    ]
+    return beside(speeds_of(), (BPE, LOOP))
 
 
 def code_tokenizers() -> Rows:
     """Measure the tokenizers of source code beside the Rust library and a loop in Python."""
     from bench_code_tokenizers import LOOP, RUST, speeds_of
 
-    speeds = speeds_of()
-    return [
-        {"what": name, "value": speed, "unit": "MB/s", "ratio": speed / speeds[other], "to": other}
-        for other in (RUST, LOOP)
-        for name, speed in speeds.items()
-        if name != other
-    ]
+    return beside(speeds_of(), (RUST, LOOP))
 
 
 def abc() -> Rows:
     """Measure the tokenizers of ABC notation beside a plain Python loop."""
     from bench_music import LOOP, speeds_of
 
-    speeds = speeds_of()
-    return [
-        {"what": name, "value": speed, "unit": "MB/s", "ratio": speed / speeds[LOOP], "to": LOOP}
-        for name, speed in speeds.items()
-        if name != LOOP
-    ]
+    return beside(speeds_of(), (LOOP,))
 
 
 def smiles() -> Rows:
     """Measure the SMILES tokenizer beside ``re.findall`` a string."""
     from bench_smiles import LOOP, speeds_of
 
-    speeds = speeds_of()
-    return [
-        {"what": name, "value": speed, "unit": "MB/s", "ratio": speed / speeds[LOOP], "to": LOOP}
-        for name, speed in speeds.items()
-        if name != LOOP
-    ]
+    return beside(speeds_of(), (LOOP,))
 
 
 def series() -> Rows:
@@ -255,10 +243,8 @@ def series() -> Rows:
     from bench_series import LOOPS, speeds_of
 
     speeds = speeds_of()
-    return [
-        {"what": name, "value": speeds[name], "unit": "M/s", "ratio": speeds[name] / speeds[loop], "to": loop}
-        for name, loop in LOOPS.items()
-    ]
+    pairs = [{name: speeds[name], loop: speeds[loop]} for name, loop in LOOPS.items()]
+    return [row for pair, loop in zip(pairs, LOOPS.values()) for row in beside(pair, (loop,), "M/s")]
 
 
 PARTS: dict[str, Callable[[], Rows]] = {

@@ -1,6 +1,6 @@
 """Speed of the tokenizers of time series and light curves beside NumPy called once a series.
 
-Usage: python tools/bench_series.py [--series 2000] [--repeats 5]
+Usage: python tools/bench.py series
 
 What most data sets do in `__getitem__`: scale one series, cut it, look next at the following one. Both encode
 the same series in one thread, in turn; the median counts. The ratio holds on any machine.
@@ -8,7 +8,6 @@ the same series in one thread, in turn; the median counts. The ratio holds on an
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -23,7 +22,7 @@ from scizoo_timeseries.tokenizers.patches import PatchTokenizer
 #: What each tokenizer is compared with.
 LOOPS = {
     "timeseries/patch16": "NumPy a series, patches",
-    "timeseries/binned": "NumPy a series, bins",
+    "timeseries/bins1024": "NumPy a series, bins",
     "astronomy/lightcurve": "NumPy a light curve",
 }
 Encode = Callable[[Sequence[Any]], object]
@@ -72,22 +71,13 @@ def speeds_of(series: int = 2000, length: int = 128, repeats: int = 5) -> dict[s
         for _ in range(series)
     ]
     patch, binned = PatchTokenizer(patch=16, channels=1), BinnedTokenizer()
-    folded = LightCurveTokenizer(phase="none")
+    unfolded = LightCurveTokenizer(phase="none")
     found = measure(
         {LOOPS["timeseries/patch16"]: patches, "timeseries/patch16": patch.encode}, values, repeats
     )
-    found |= measure({LOOPS["timeseries/binned"]: bins, "timeseries/binned": binned.encode}, values, repeats)
-    return found | measure(
-        {LOOPS["astronomy/lightcurve"]: curves, "astronomy/lightcurve": folded.encode}, objects, repeats
+    found |= measure(
+        {LOOPS["timeseries/bins1024"]: bins, "timeseries/bins1024": binned.encode}, values, repeats
     )
-
-
-if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--series", type=int, default=2000)
-    parser.add_argument("--length", type=int, default=128, help="values a series")
-    parser.add_argument("--repeats", type=int, default=5)
-    options = parser.parse_args()
-    speeds = speeds_of(options.series, options.length, options.repeats)
-    for name, loop in LOOPS.items():
-        print(f"{name}: {speeds[name]:,.1f} M values/s, {speeds[name] / speeds[loop]:.1f} times {loop}")
+    return found | measure(
+        {LOOPS["astronomy/lightcurve"]: curves, "astronomy/lightcurve": unfolded.encode}, objects, repeats
+    )

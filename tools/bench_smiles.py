@@ -1,13 +1,11 @@
 """Speed of the SMILES tokenizer beside the usual ``re.findall`` a string, on compounds inside RDKit.
 
-Usage: python tools/bench_smiles.py [--molecules 10000] [--repeats 5]
+Usage: python tools/bench.py smiles
 
 Both encode the same strings in one thread, in turn; the median counts. The ratio holds on any machine.
 """
 
 from __future__ import annotations
-
-import argparse
 
 import numpy as np
 from bench_tokenizers import Encode, measure
@@ -36,13 +34,3 @@ def speeds_of(molecules: int = 10_000, repeats: int = 5) -> dict[str, float]:
         texts,
         repeats,
     )
-
-
-if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--molecules", type=int, default=10_000)
-    parser.add_argument("--repeats", type=int, default=5)
-    options = parser.parse_args()
-    found = speeds_of(options.molecules, options.repeats)
-    for name, speed in found.items():
-        print(f"{name}: {speed:,.2f} MB/s, {speed / found[LOOP]:.1f} times the loop")

@@ -4,9 +4,9 @@
 
 The YAML file lists the comparisons: `name` is the heading, `run` the folder under RUNS that `scizoo compare`
 wrote, `published` what to stand beside. In place of `run`, `runs` names several folders, of `compare` or of a
-`finetune` that writes, whose models (`roles`; all) are shown with all labels by the given `metrics`; `said`
-is a sentence that stands above. The page is the README.md beside it; what lies between its lines
-`<!-- results -->` and `<!-- end of results -->` is replaced. Learning curves go to `figures/`.
+`finetune` that writes, whose models (`roles`; all) are shown with all labels by the given `metrics`. The page
+is the README.md beside it; what lies between its lines `<!-- results -->` and `<!-- end of results -->` is
+replaced. Learning curves go to `figures/`.
 """
 
 from __future__ import annotations
@@ -102,12 +102,11 @@ def several(one: Mapping[str, Any], runs: Path) -> str:
         for place, row in enumerate(shown):
             scores = [interval(row["scores"].get(name)) for name in one["metrics"]]
             lines.append([title if place == 0 else "", row["name"], *scores])
-    said = [one["said"], ""] if one.get("said") else []
     body = "\n".join("| " + " | ".join(line) + " |" for line in lines)
     facts = "Test part, one seed a row, 95% intervals."
     facts += f" Published: {one['published']}" if one.get("published") else ""
     commands = "\n".join(dict.fromkeys(command_of(runs / folder) for folder in one["runs"].values()))
-    return "\n".join([f"### {one['name']}", "", *said, body, "", facts, "", "```bash", commands, "```"])
+    return "\n".join([f"### {one['name']}", "", body, "", facts, "", "```bash", commands, "```"])
 
 
 def table(report: Mapping[str, Any], metric: Mapping[str, Any]) -> str:

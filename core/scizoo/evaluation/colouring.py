@@ -159,7 +159,7 @@ def solid_colours(values: Any) -> np.ndarray:
 
 
 def draw_marked_text(
-    axes: Any, text: str, values: Any, *, columns: int = 96, lines: int = 20, size: float = 6.0, tab: int = 4
+    axes: Any, text: str, values: Any, *, lines: int = 20, size: float = 6.0, tab: int = 4
 ) -> None:
     """Write a text with coloured grounds in a typewriter's letters, from where it begins to matter.
 
@@ -167,16 +167,17 @@ def draw_marked_text(
     ----------
     axes : matplotlib.axes.Axes
     text : str
-        Long lines are broken.
+        Lines that are wider than the axes are broken.
     values : array_like, shape (characters,)
-    columns, lines : int
-        Room in characters; 96 letters of 6 points fill the width of a report's picture.
+    lines : int
+        How many fill the axes.
     size : float
         Of letters in points.
     tab : int
         Columns of a tab.
     """
-    cells = layout_cells(text, columns, tab)
+    columns = page_columns(axes, size)
+    cells = layout_cells(text, int(columns), tab)
     first = first_line(cells[:, 0], values, lines)
     mark_cells(axes, cells - [first, 0], values, columns, lines)
     for word in _words_on_page(text, cells):
@@ -229,6 +230,25 @@ def draw_marked_list(axes: Any, lines: Sequence[str], values: Any, most: int = 1
             family="monospace",
             bbox={"facecolor": colours[place], "edgecolor": "none", "pad": 0.8},
         )
+
+
+def page_columns(axes: Any, size: float) -> float:
+    """Measure how many letters of a typewriter fill the axes, which is no whole number.
+
+    Their width in the picture is rounded to whole pixels, so that only a measured one keeps words that are
+    placed one by one in line.
+
+    Parameters
+    ----------
+    axes : matplotlib.axes.Axes
+    size : float
+        Of letters in points.
+    """
+    axes.figure.draw_without_rendering()  # a layout gives the axes their width no earlier
+    probe = axes.text(0, 0, "0" * 50, family="monospace", fontsize=size)
+    width = probe.get_window_extent().width / 50
+    probe.remove()
+    return float(axes.bbox.width / width)
 
 
 def layout_cells(text: str, columns: int, tab: int = 4) -> np.ndarray:

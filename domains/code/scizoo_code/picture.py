@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from scizoo.data.records import Record
-from scizoo.evaluation.colouring import explained, first_line, layout_cells, mark_cells, note
+from scizoo.evaluation.colouring import explained, first_line, layout_cells, mark_cells, note, page_columns
 from scizoo_code.grammars import has_grammar, parse, walk
 from scizoo_code.sources import Gap, from_bytes, printable, text_of, to_bytes
 
@@ -50,7 +50,7 @@ def draw(axes: Any, record: Record, prediction: Any = None) -> None:
     if isinstance(gap, Gap):
         start, end = len(gap.prefix), len(gap.prefix) + len(gap.middle)
     first = max(0, text.count("\n", 0, start) - lines // 2)
-    columns = _columns(axes)
+    columns = page_columns(axes, _FONT_SIZE)
     if used is not None:
         cells = layout_cells(text, _NO_BREAK)
         first = first_line(cells[:, 0], used, lines)
@@ -81,15 +81,6 @@ def draw(axes: Any, record: Record, prediction: Any = None) -> None:
     if hidden > 0 or first:
         words = f"... {first + max(hidden, 0):,} lines are not shown"
         axes.text(0, -0.02, words, fontsize=6, va="top", transform=axes.transAxes)
-
-
-def _columns(axes: Any) -> float:
-    """Measure how many characters fill the axes: their width is rounded to whole pixels."""
-    axes.figure.draw_without_rendering()  # a layout gives the axes their width no earlier
-    probe = axes.text(0, 0, "0" * 50, family="monospace", fontsize=_FONT_SIZE)
-    width = probe.get_window_extent().width / 50
-    probe.remove()
-    return float(axes.bbox.width / width)
 
 
 def tokens(text: str, language: str) -> Iterator[tuple[str, str, int]]:

@@ -44,7 +44,7 @@ def draw(axes: Any, record: Record, prediction: Any = None) -> None:
         upper, lower = axes.inset_axes([0, 0.56, 1, 0.46]), axes.inset_axes([left, 0.0, 1 - left, 0.52])
         if "characters" in used:
             lower.set_axis_off()
-            draw_marked_text(lower, str(record.input), used["characters"], columns=106, lines=10, size=5.5)
+            draw_marked_text(lower, str(record.input), used["characters"], lines=10, size=5.5)
         if is_melody(value):
             draw_score(upper, value, systems=1)
             about = f"{len(value)} notes"

@@ -35,25 +35,9 @@ def predict_df(
     horizon: int,
     levels: Sequence[float] = (0.1, 0.5, 0.9),
     freq: str | None = None,
-    *,
-    id: str | None = "unique_id",
-    time: str = "ds",
-    target: str = "y",
-    tz: str | None = None,
-    batch_size: int = 64,
+    **options: Any,
 ) -> pd.DataFrame:
     """Forecast every series of a frame; see :func:`scizoo_timeseries.frames.predict_df`."""
     from scizoo_timeseries.frames import predict_df as predict
 
-    return predict(
-        model,
-        df,
-        horizon,
-        levels,
-        freq=freq,
-        id=id,
-        time=time,
-        target=target,
-        tz=tz,
-        batch_size=batch_size,
-    )
+    return predict(model, df, horizon, levels, freq=freq, **options)

@@ -209,7 +209,7 @@ def _beam(axes: Any, xs: Sequence[float], signs: Sequence[Sign], y: float) -> No
             alone = not joined and not (place and has[place - 1])
             if joined:
                 ends = (xs[place], xs[place + 1])
-            elif alone:  # a stub towards the beat
+            elif alone:  # a fractional beam, towards the beat
                 ends = (xs[place], xs[place] + (0.9 if place == 0 else -0.9))
             else:
                 continue
