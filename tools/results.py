@@ -4,9 +4,9 @@
 
 The YAML file lists the comparisons: `name` is the heading, `run` the folder under RUNS that `scizoo compare`
 wrote, `published` what to stand beside. In place of `run`, `runs` names several folders, of `compare` or of a
-`finetune` that writes, whose models (`roles`; all) are shown with all labels by the given `metrics`. The page
-is the README.md beside it; what lies between its lines `<!-- results -->` and `<!-- end of results -->` is
-replaced. Learning curves go to `figures/`.
+`finetune` that writes, whose models (`roles`; all) are shown with all labels by the given `metrics`. A list
+of folders is one model with several seeds. The page is the README.md beside it; what lies between its lines
+`<!-- results -->` and `<!-- end of results -->` is replaced. Learning curves go to `figures/`.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import os
 import re
 import shlex
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -85,28 +85,49 @@ def section(one: Mapping[str, Any], report: Mapping[str, Any], command: str, fig
 
 def several(one: Mapping[str, Any], runs: Path) -> str:
     """Write several runs into one table: a row a run and model, a column a metric."""
+    folders = {title: [given] if isinstance(given, str) else given for title, given in one["runs"].items()}
     reports = {
-        title: json.loads((runs / folder / "report.json").read_text(encoding="utf-8"))
-        for title, folder in one["runs"].items()
+        title: [json.loads((runs / name / "report.json").read_text(encoding="utf-8")) for name in names]
+        for title, names in folders.items()
     }
-    first = next(iter(reports.values()))
+    first = next(iter(reports.values()))[0]
     titles = {metric["name"]: metric["title"] for metric in first["table"]["metrics"]}
     lines = [["", "model", *(titles[name] for name in one["metrics"])]]
     lines.append(["---"] * len(lines[0]))
-    for title, report in reports.items():
+    for title, seeds in reports.items():
+        # What no seed changes, such as a baseline, may stand in the first run alone.
+        for place, (name, rows) in enumerate(judged(seeds, one.get("roles", _ROLES)).items()):
+            scores = [over_seeds([row["scores"].get(key) for row in rows]) for key in one["metrics"]]
+            lines.append([title if place == 0 else "", name, *scores])
+    body = "\n".join("| " + " | ".join(line) + " |" for line in lines)
+    most = max(len(names) for names in folders.values())
+    facts = "Test part, one seed a row, 95% intervals."
+    if most > 1:
+        facts = f"Test part. Mean and range of {most} seeds, or one seed with its 95% interval."
+    facts += f" Published: {one['published']}" if one.get("published") else ""
+    named = (name for names in folders.values() for name in names)
+    commands = "\n".join(dict.fromkeys(command_of(runs / name) for name in named))
+    return "\n".join([f"### {one['name']}", "", body, "", facts, "", "```bash", commands, "```"])
+
+
+def judged(reports: Sequence[Mapping[str, Any]], roles: Sequence[str]) -> dict[str, list[Any]]:
+    """Collect what each model reached with all labels, a row a seed."""
+    found: dict[str, list[Any]] = {}
+    for report in reports:
         rows = report["table"]["rows"]
         most = max(row["labels"] or 0 for row in rows)
-        shown = [
-            row for row in rows if (row["labels"] or 0) == most and row["role"] in one.get("roles", _ROLES)
-        ]
-        for place, row in enumerate(shown):
-            scores = [interval(row["scores"].get(name)) for name in one["metrics"]]
-            lines.append([title if place == 0 else "", row["name"], *scores])
-    body = "\n".join("| " + " | ".join(line) + " |" for line in lines)
-    facts = "Test part, one seed a row, 95% intervals."
-    facts += f" Published: {one['published']}" if one.get("published") else ""
-    commands = "\n".join(dict.fromkeys(command_of(runs / folder) for folder in one["runs"].values()))
-    return "\n".join([f"### {one['name']}", "", body, "", facts, "", "```bash", commands, "```"])
+        for row in rows:
+            if (row["labels"] or 0) == most and row["role"] in roles:
+                found.setdefault(row["name"], []).append(row)
+    return found
+
+
+def over_seeds(scores: Sequence[Mapping[str, Any] | None]) -> str:
+    """Write one seed's figure with its interval, or the mean of several with their range."""
+    values = [score["value"] for score in scores if score is not None and score.get("value") is not None]
+    if len(values) < 2:
+        return interval(scores[0])
+    return f"{number(sum(values) / len(values), 3)} ({number(min(values), 3)} to {number(max(values), 3)})"
 
 
 def table(report: Mapping[str, Any], metric: Mapping[str, Any]) -> str:

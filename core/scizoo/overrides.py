@@ -222,10 +222,12 @@ class Overrides:
         if any(o.is_add() or o.is_force_add() for o in self.parsed):
             self._check_keys()
         try:
-            return _hydra_compose(self.verb, words)
+            cfg = _hydra_compose(self.verb, words)
         except ScizooError:
             self._check_keys()
             raise
+        clear_groups(cfg, words)
+        return cfg
 
     @cached_property
     def _base(self) -> DictConfig:
@@ -248,6 +250,25 @@ class Overrides:
                 f"{override.input_line}: there is no key '{key}' here: {_nearest(self._base, key, groups)}",
                 remedy=f"`scizoo config show {self.name}` lists all keys." if self.name else None,
             )
+
+
+def clear_groups(cfg: DictConfig, words: Sequence[str]) -> None:
+    """Empty what a word such as ``backbone=null`` (``~backbone`` to Hydra) asks for no option of.
+
+    Hydra leaves out the option alone: the settings that a task adds to it would stay, and be no whole option.
+
+    Parameters
+    ----------
+    cfg : DictConfig
+        As Hydra composed it; it is changed.
+    words : sequence of str
+        In Hydra's own form.
+    """
+    groups = plugins.groups()
+    for word in words:
+        key, _, value = word.removeprefix("~").partition("=")
+        if word.startswith("~") and value in ("", "null") and key in groups and key in cfg:
+            cfg[key] = None
 
 
 def _check_option(group: str, name: str) -> None:

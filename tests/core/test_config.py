@@ -180,6 +180,7 @@ def test_a_sweep_keeps_its_choices():
 def test_numbers_and_null_choose_options():
     assert compose("finetune", None, ["precision=32"]).precision == "32-true"
     assert compose("finetune", None, ["logger=null"]).logger == {}
+    assert compose("finetune", None, ["backbone=null"]).backbone is None
     assert group_of("pretrain") == "recipe"
 
 

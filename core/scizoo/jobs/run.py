@@ -22,7 +22,7 @@ from scizoo.config import check_allowed, targets, to_plain
 from scizoo.errors import ConfigError, ScizooError
 from scizoo.files import machine_fault, machine_faults, write_json, write_text
 from scizoo.jobs.naming import is_checkpoint, short_name
-from scizoo.overrides import Overrides, group_of
+from scizoo.overrides import Overrides, clear_groups, group_of
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
@@ -330,6 +330,7 @@ def sweep_job(cfg: DictConfig) -> float | None:
     if folder.is_relative_to(Path.cwd()):
         folder = folder.relative_to(Path.cwd())
     cfg.run_dir = str(folder)
+    clear_groups(cfg, words)
     check(cfg)
     result = execute(verb, cfg, folder, [verb, *words, *flags])
     value = (result or {}).get("objective")

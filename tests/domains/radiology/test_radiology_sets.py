@@ -9,6 +9,7 @@ from collections import Counter
 import numpy as np
 import pytest
 
+from scizoo.config import compose
 from scizoo.errors import ConfigError, DataError
 from scizoo_radiology.datasets.brain import BrainTumour
 from scizoo_radiology.datasets.ct import ChestCT
@@ -207,3 +208,11 @@ def test_organs_that_are_not_there_are_told(tmp_path):
     (tmp_path / "cxr.nii.gz").write_bytes(b"")
     with pytest.raises(DataError, match=r"cxr\.nii\.gz is empty"):
         list(ChestCT(tmp_path, organs={"liver": ["liver"]}))
+
+
+@pytest.mark.parametrize("task", ["brain-tumour", "organs", "classification", "segmentation"])
+def test_a_checkpoint_takes_the_place_of_a_tasks_own_network(task):
+    words = ["checkpoint=radiology/xray-tiny", "backbone=null", "tokenizer=null"]
+    found = compose("finetune", f"radiology/{task}", words)
+    assert found.backbone is None and found.tokenizer is None
+    assert compose("finetune", f"radiology/{task}").backbone is not None
