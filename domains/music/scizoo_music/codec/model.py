@@ -14,6 +14,7 @@ from scizoo.errors import ConfigError, DataError
 from scizoo.models.backbones import Hidden
 from scizoo.models.plugin_backbone import PluginBackbone
 
+_QUIET = 0.05  # of the decoder's last convolution, which begins about as loud as a sound of music
 _REVIVED = 0.2  # share of a fair part below which a code counts as unused
 
 
@@ -55,7 +56,7 @@ class EncodecBackbone(PluginBackbone):
         size: int = 256,
         dimension: int = 64,
         filters: int = 8,
-        ratios: Sequence[int] = (8, 5, 4, 2),
+        ratios: Sequence[int] = (2, 4, 5, 8),
         residual_layers: int = 1,
         lstm_layers: int = 1,
         rate: int = 16_000,
@@ -250,3 +251,7 @@ def _begin_loud(model: Any) -> None:
             module.weight = torch.randn_like(weight) * math.sqrt(1.5 / max(1, fan))
             if module.bias is not None:
                 module.bias.zero_()
+    # What residual connections add up leaves the decoder far louder than a sound is; a network that first has
+    # to become quiet loses what tells its latents apart on the way.
+    last = [module for module in model.decoder.modules() if isinstance(module, torch.nn.Conv1d)][-1]
+    last.weight = last.weight * _QUIET

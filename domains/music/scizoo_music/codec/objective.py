@@ -22,8 +22,10 @@ class CodecReconstruction(Objective):
     """The reconstruction losses of EnCodec (arXiv 2210.13438, section 3.4), without its adversarial ones.
 
     In training a random number of codebooks is used for half of the batches (Zeghidour et al. 2021,
-    SoundStream), so that the first ones do most of the work. Judged is the log-mel spectrum of the
-    reconstruction, beside each band's mean over the record.
+    SoundStream), so that the first ones do most of the work, and a share of the sounds goes past the
+    codebooks (Defossez et al. 2024, Moshi, arXiv 2410.00037), without which codes of latents that say
+    nothing yet keep the decoder from learning. Judged is the log-mel spectrum of the reconstruction, beside
+    each band's mean over the record.
 
     Parameters
     ----------
@@ -35,6 +37,8 @@ class CodecReconstruction(Objective):
         Of the spectra, in samples; the last one is judged.
     waveform, spectrum, commitment : float
         Weights of the losses.
+    unquantised : float
+        Share of the sounds that are not quantised in training.
     """
 
     kind = "reconstruction"
@@ -46,9 +50,10 @@ class CodecReconstruction(Objective):
         *,
         rate: int = 16_000,
         windows: Sequence[int] = (256, 512, 1024),
-        waveform: float = 1.0,
-        spectrum: float = 1.0,
-        commitment: float = 0.25,
+        waveform: float = 10.0,
+        spectrum: float = 0.1,
+        commitment: float = 0.1,
+        unquantised: float = 0.5,
     ):
         super().__init__(hidden_size, outputs)
         if not windows or min(windows) < 16 or min(waveform, spectrum, commitment) < 0:
@@ -57,8 +62,11 @@ class CodecReconstruction(Objective):
                 f"commitment={commitment} do not fit.",
                 expected="windows from 16 samples, weights from 0",
             )
+        if not 0 <= unquantised < 1:
+            raise ConfigError(f"objective.unquantised={unquantised}", expected="a share from 0 to below 1")
         self.rate, self.windows = int(rate), [int(one) for one in windows]
         self.waveform, self.spectrum, self.commitment = float(waveform), float(spectrum), float(commitment)
+        self.unquantised = float(unquantised)
         for window in self.windows:
             bands = min(64, window // 16)
             settings = MelSettings(self.rate, bands, window, window // 4)
@@ -95,13 +103,15 @@ class CodecReconstruction(Objective):
     def prepare(
         self, batch: Mapping[str, Tensor], generator: torch.Generator | None = None
     ) -> dict[str, Tensor]:
-        """Keep the samples as ``target``, and draw how many codebooks take part."""
-        books = self._codec[0].books
-        if self.training and books > 1:
-            draw = torch.rand(2, generator=generator)
-            if float(draw[0]) < 0.5:
+        """Keep the samples as ``target``; draw how many codebooks take part, and which sounds go past them."""
+        books, values = self._codec[0].books, batch["values"]
+        plain = torch.zeros(len(values), dtype=torch.bool)
+        if self.training:
+            draw = torch.rand(2 + len(values), generator=generator)
+            if books > 1 and float(draw[0]) < 0.5:
                 books = 1 + int(float(draw[1]) * (books - 1))
-        return {**batch, "target": batch["values"], "books": torch.tensor(books)}
+            plain = draw[2:] < self.unquantised
+        return {**batch, "target": values, "books": torch.tensor(books), "plain": plain.to(values.device)}
 
     def forward(self, hidden: Hidden, batch: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Code and decode.
@@ -120,6 +130,7 @@ class CodecReconstruction(Objective):
             return {"values": codec.decode(quantised).unflatten(1, (-1, codec.hop))}
         learn = hidden.mask if self.training and torch.is_grad_enabled() else None
         quantised, _, distance = codec.quantise(hidden.states, int(batch["books"]), learn)
+        quantised = torch.where(batch["plain"][:, None, None], hidden.states.to(quantised.dtype), quantised)
         mask = hidden.mask
         sound = target.float().masked_fill(~mask[..., None], 0.0).flatten(1)
         made = codec.decode(quantised).float()
@@ -173,4 +184,5 @@ class CodecReconstruction(Objective):
             "waveform": self.waveform,
             "spectrum": self.spectrum,
             "commitment": self.commitment,
+            "unquantised": self.unquantised,
         }
