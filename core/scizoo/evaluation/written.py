@@ -258,6 +258,7 @@ def shown_samples(
             {
                 "id": name,
                 "text": None if value is None else scorer.text(value),
+                "listing": not isinstance(value, str | None),  # the text spells an object out
                 "log_likelihood_per_token": float(one.drawn.per_token[place]),
                 "finished": bool(one.drawn.finished[place]),
                 "figures": values,

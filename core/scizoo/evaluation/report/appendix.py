@@ -130,7 +130,9 @@ def samples(content: Content) -> Part | None:
         if _PICTURE.fullmatch(picture):  # nothing else may be loaded
             image = tag("img", src=picture, alt=f"Record {one['id']} as its domain draws it")
         words = tag("code", tag("bdi", one["text"])) if one.get("text") is not None else "no record"
-        shown = "pre" if "\n" in (one.get("text") or "") else "p"
+        text = tag("pre" if "\n" in (one.get("text") or "") else "p", words)
+        if one.get("listing") and image is not None:  # what a picture says better
+            text = tag("details", tag("summary", "As text"), text)
         pairs = [
             ("log-likelihood per token", _said(one.get("log_likelihood_per_token"))),
             ("ended by itself", None if one.get("finished") is not False else "no"),
@@ -138,7 +140,7 @@ def samples(content: Content) -> Part | None:
         ]
         name = tag("h3", tag("bdi", one["id"]))
         sounds = players(one.get("media"), f"Record {one['id']}")
-        cards.append(tag("article", name, image, sounds, tag(shown, words), tables.facts(pairs)))
+        cards.append(tag("article", name, image, sounds, text, tables.facts(pairs)))
     count = tables.counted(section.get("count"), "record")
     lead = f"The first of {count} that {section['name']} wrote, as they were drawn; samples.csv holds all."
     return Part("samples", "Generated records", lead, tag("div", cards, class_="cards"))
