@@ -133,6 +133,20 @@ def test_a_codec_learns_and_each_codebook_brings_the_latents_nearer(trained):
     found = measure(codec, tones(3))
     assert [one.books for one in found] == [1, 2, 3]
     assert [one.kbps for one in found] == pytest.approx([0.25, 0.5, 0.75])
+    assert found[2].si_sdr > found[0].si_sdr > 1  # what comes back is the sound, not another of its kind
+
+
+def test_a_codec_begins_about_as_loud_as_what_it_hears():
+    import torch
+
+    from scizoo_music.codec.model import EncodecBackbone
+
+    torch.manual_seed(0)
+    codec = EncodecBackbone().eval()
+    values = torch.from_numpy(np.stack(list(WaveTokenizer().encode(tones(3))["values"])))
+    with torch.no_grad():
+        made = codec.decode(codec({"values": values}).states)
+    assert 0.2 < float(made.std() / values.std()) < 5
 
 
 def test_a_codec_is_saved_codes_the_same_and_travels_with_its_tokenizer(trained, tmp_path):
