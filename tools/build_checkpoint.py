@@ -25,8 +25,8 @@ from scizoo import plugins
 from scizoo.checkpoints.card import Figure
 from scizoo.checkpoints.format import load_checkpoint, save_checkpoint, verify
 from scizoo.checkpoints.manifest import portable
-from scizoo.checkpoints.sketch import read_sketch
 from scizoo.config import compose, to_plain
+from scizoo.data.splits import pretraining_records
 from scizoo.data.task import open_dataset
 from scizoo.evaluation.corpora import sketch_corpus
 from scizoo.evaluation.metrics import get_metric
@@ -85,9 +85,9 @@ def write(run: Path, destination: Path, results: list[Path], overrides: list[str
     dataset = open_dataset(config)
     if dataset.fingerprint() != manifest.data.get("fingerprint"):
         raise SystemExit(f"{dataset.name} is not what {run} was trained on; name it by data.path=...")
-    # A run older than the recipe's audit has no sketch yet.
-    audit = manifest.config.get("audit") or to_plain(compose("pretrain", manifest.name)).get("audit")
-    sketch = read_sketch(source.path, manifest.sketch) or sketch_corpus(audit, dataset)
+    # The sketch is of the training part, by the recipe's audit as it is now.
+    audit = to_plain(compose("pretrain", manifest.name)).get("audit")
+    sketch = sketch_corpus(audit, pretraining_records(dataset, config.get("split")))
     measured = [replace(figure, data=portable(dataset.name)) for figure in read_figures(run)]
     measured += [figure for folder in results for figure in read_figures(folder)]
     save_checkpoint(

@@ -14,6 +14,7 @@ import pytest
 
 from scizoo.cli import main
 from scizoo.config import compose, to_plain
+from scizoo.data.splits import hash_split
 from scizoo.data.task import read_task
 from scizoo.errors import ConfigError
 from scizoo.evaluation.cells import CellStore, cell_key, data_digest
@@ -446,11 +447,22 @@ def test_test_records_of_the_pretraining_corpus_are_found(toy, tmp_path, monkeyp
         ("seen", data.dataset.fingerprint(), True),
         ("changed", "0" * 64, False),
     ):
-        about = {"config": {"data": cfg["data"]}, "data": {"fingerprint": fingerprint}}
+        whole = {"data": cfg["data"], "split": {"fractions": [1.0, 0.0, 0.0]}}
+        about = {"config": whole, "data": {"fingerprint": fingerprint}}
         write_json(tmp_path / name / "scizoo.json", {**manifest, **about, "name": f"toy/{name}"})
         sketches = corpus_sketches([str(tmp_path / name)], similarity, tmp_path / "sketches")
         assert list(sketches) == ([f"toy/{name}"] if known else [])
     sketch = corpus_sketches([str(tmp_path / "seen")], similarity, tmp_path / "sketches")["toy/seen"]
     assert similarity.overlap(sketch, data.part("test")).min() == 1.0
+    # Of a corpus that was trained on in part, only that part counts.
+    halved = {"config": {"data": cfg["data"], "split": {"fractions": [0.5, 0.5, 0.0]}}}
+    about = {**halved, "data": {"fingerprint": data.dataset.fingerprint()}}
+    write_json(tmp_path / "half" / "scizoo.json", {**manifest, **about, "name": "toy/half"})
+    half = corpus_sketches([str(tmp_path / "half")], similarity, tmp_path / "sketches")["toy/half"]
+    split = hash_split([one.group for one in data.dataset], [one.id for one in data.dataset], (0.5, 0.5, 0.0))
+    trained = set(split.train.tolist())
+    shares = similarity.overlap(half, list(data.dataset))
+    assert all(share == 1.0 for place, share in enumerate(shares) if place in trained)
+    assert min(share for place, share in enumerate(shares) if place not in trained) < 1.0
     monkeypatch.setattr(similarity, "sketch", None)  # a kept sketch is not made again
     assert len(corpus_sketches([str(tmp_path / "seen")], similarity, tmp_path / "sketches")["toy/seen"])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from abc import ABC, abstractmethod
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -170,6 +170,21 @@ def hash_split(
         if share and not parts[part]:
             raise _empty(part, len(set(names)))
     return make_split(parts, np.array(names, dtype=object), f"by a hash of the group (seed {seed})")
+
+
+def pretraining_split(settings: Mapping[str, Any] | None) -> tuple[Fractions, int]:
+    """Read the fractions and the seed of a recipe's ``split``; 98% are for training where it names none."""
+    given = dict(settings or {})
+    return tuple(given.get("fractions") or (0.98, 0.02, 0.0)), int(given.get("seed") or 0)
+
+
+def pretraining_records(records: Iterable[Record], settings: Mapping[str, Any] | None) -> Iterator[Record]:
+    """Yield what pre-training with a recipe's ``split`` learns from; tasks may test on the rest."""
+    fractions, seed = pretraining_split(settings)
+    for record in records:
+        name = f"id:{record.id}" if record.group is None else record.group
+        if hash_part(name, fractions, seed) == "train":
+            yield record
 
 
 def _empty(part: str, groups: int) -> DataError:

@@ -14,6 +14,7 @@ from scizoo.checkpoints.sketch import CorpusSketch, read_sketch
 from scizoo.checkpoints.store import resolve_ref
 from scizoo.config import instantiate
 from scizoo.data.records import Dataset, Record
+from scizoo.data.splits import pretraining_records, pretraining_split
 from scizoo.errors import ScizooError
 from scizoo.evaluation.leaks import AuditSettings
 from scizoo.evaluation.similarity import Similarity
@@ -55,7 +56,8 @@ def corpus_sketches(refs: Sequence[str], similarity: Similarity, cache: Path) ->
 
     A checkpoint carries the sketch of its training records. One that carries none, or one of another
     similarity, names its corpus in ``scizoo.json``: the config that reads it and the fingerprint of what was
-    read. The corpus is opened again by that config, and used only if the fingerprint is the same.
+    read. The corpus is opened again by that config, and its training part is used, if the fingerprint is the
+    same.
 
     Parameters
     ----------
@@ -79,13 +81,15 @@ def corpus_sketches(refs: Sequence[str], similarity: Similarity, cache: Path) ->
             found[manifest.name] = carried.values
             continue
         fingerprint = str(manifest.data.get("fingerprint") or "")
-        path = cache / f"{sha256_json({'corpus': fingerprint, **_made_by(similarity)})}.npy"
+        split = manifest.config.get("split")
+        made = {"corpus": fingerprint, "split": pretraining_split(split), **_made_by(similarity)}
+        path = cache / f"{sha256_json(made)}.npy"
         if not path.is_file():
             dataset = _open_corpus(manifest, fingerprint)
             if dataset is None:
                 continue
             log.info("sketching the corpus of %s: %s (once)", manifest.name, dataset.name)
-            sketch = similarity.sketch(dataset)
+            sketch = similarity.sketch(pretraining_records(dataset, split))
             with atomic_path(path) as temporary, temporary.open("wb") as stream:
                 np.save(stream, sketch, allow_pickle=False)
         found[manifest.name] = np.load(path, allow_pickle=False)

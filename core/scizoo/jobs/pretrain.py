@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,8 +14,8 @@ from scizoo.checkpoints.card import Figure, TrainingData
 from scizoo.checkpoints.format import save_checkpoint
 from scizoo.checkpoints.manifest import portable
 from scizoo.config import to_plain
-from scizoo.data.records import Dataset, Record, write_rejected
-from scizoo.data.splits import Split
+from scizoo.data.records import Dataset, write_rejected
+from scizoo.data.splits import pretraining_records
 from scizoo.data.task import open_dataset
 from scizoo.data.tokenizer import TokenTokenizer
 from scizoo.evaluation.corpora import sketch_corpus
@@ -86,7 +86,7 @@ def run(cfg: DictConfig, run_dir: Path) -> dict[str, Any]:
             command=(run_dir / "command.txt").read_text(encoding="utf-8").strip(),
         ),
         domain=str(recipe["name"]).partition("/")[0],
-        sketch=sketch_corpus(plain.get("audit"), training_records(dataset, trained.split)),
+        sketch=sketch_corpus(plain.get("audit"), pretraining_records(dataset, plain.get("split"))),
         reference_inputs=reference_inputs(str(recipe["name"]).partition("/")[0], dataset),
         figures=figures,
         config=plain,
@@ -102,12 +102,6 @@ def run(cfg: DictConfig, run_dir: Path) -> dict[str, Any]:
         log.info("%s-gram: %.3f bits a token on validation", order, bits)
     log.info("validation: %s", ", ".join(f"{key}={value:.4f}" for key, value in sorted(metrics.items())))
     return {**metrics, "checkpoint": str(path), "objective": metrics.get("validation/loss")}
-
-
-def training_records(dataset: Dataset, split: Split) -> Iterator[Record]:
-    """Read the records of the training part again; tasks may hold out the others."""
-    train = set(split.train.tolist())
-    return (record for position, record in enumerate(dataset) if position in train)
 
 
 def fit_ngrams(trained: Pretrained, orders: list[int]) -> dict[str, NGramModel]:

@@ -16,7 +16,7 @@ from scizoo.config import to_plain
 from scizoo.data.cache import cache_key
 from scizoo.data.encoding import EncodedDataset, encode_records
 from scizoo.data.records import Dataset
-from scizoo.data.splits import Split, hash_part, hash_split
+from scizoo.data.splits import Split, hash_split, pretraining_records, pretraining_split
 from scizoo.models.backbones import Backbone
 from scizoo.models.objectives import Objective, build_objective
 from scizoo.training.build import ModelParts, build_parts
@@ -89,15 +89,11 @@ def pretrain(cfg: Mapping[str, Any], dataset: Dataset, *, run_dir: Path, cache: 
     Pretrained
     """
     seed = int(cfg.get("seed") or 0)
-    settings = dict(to_plain(cfg.get("split")) or {})
-    fractions = settings.get("fractions") or (0.98, 0.02, 0.0)
-    split_seed = int(settings.get("seed") or 0)
+    settings = to_plain(cfg.get("split"))
+    fractions, split_seed = pretraining_split(settings)
 
     def training_inputs() -> Iterator[Any]:
-        for record in dataset:
-            name = f"id:{record.id}" if record.group is None else record.group
-            if hash_part(name, fractions, split_seed) == "train":
-                yield record.input
+        return (record.input for record in pretraining_records(dataset, settings))
 
     torch.manual_seed(seed)
     parts = build_parts(cfg, training_inputs)

@@ -54,13 +54,24 @@ class MelodySimilarity:
         Hashes of the signature that finds candidates.
     scale : int
         Corpus sketches keep one in ``scale`` of the different runs.
+    corpus_intervals : int
+        Intervals of the runs by which a corpus is known. They are longer: nearly every run of five stands
+        somewhere among thousands of tunes, without any of these being the tune at hand.
     """
 
     finds_near = True
 
-    def __init__(self, intervals: int = 5, threshold: float = 0.5, permutations: int = 128, scale: int = 4):
-        self.intervals = intervals
+    def __init__(
+        self,
+        intervals: int = 5,
+        threshold: float = 0.5,
+        permutations: int = 128,
+        scale: int = 16,
+        corpus_intervals: int = 10,
+    ):
+        self.intervals, self.corpus_intervals = intervals, corpus_intervals
         self._texts = MinHashTextSimilarity(intervals, threshold, permutations, scale)
+        self._corpus = MinHashTextSimilarity(corpus_intervals, threshold, permutations, scale)
 
     @property
     def threshold(self) -> float:
@@ -70,7 +81,11 @@ class MelodySimilarity:
     def settings(self) -> dict[str, Any]:
         """Return the plain settings that build it again."""
         found = self._texts.settings()
-        return {"intervals": found.pop("shingle"), **found}
+        return {"intervals": found.pop("shingle"), **found, "corpus_intervals": self.corpus_intervals}
+
+    def sketch_settings(self) -> dict[str, Any]:
+        """Return the settings on which a corpus' sketch depends."""
+        return {"corpus_intervals": self.corpus_intervals, "scale": self._corpus.settings()["scale"]}
 
     def exact_duplicates(
         self, records_a: Sequence[Record], records_b: Sequence[Record]
@@ -91,11 +106,11 @@ class MelodySimilarity:
 
     def sketch(self, records: Iterable[Record]) -> np.ndarray:
         """Return the sorted hashes (uint64) of a share of the corpus's runs of intervals."""
-        return self._texts.sketch(_as_text(record) for record in records)
+        return self._corpus.sketch(_as_text(record) for record in records)
 
     def overlap(self, sketch: np.ndarray, records: Sequence[Record]) -> np.ndarray:
         """Return the share of each melody's runs that the corpus holds; NaN where none was sampled."""
-        return self._texts.overlap(sketch, _as_texts(records))
+        return self._corpus.overlap(sketch, _as_texts(records))
 
 
 def _as_text(record: Record) -> Record:

@@ -57,7 +57,7 @@ def test_a_corpus_knows_its_pieces_in_any_key(tunes: list[Record]) -> None:
     moved = [Record(one.id, transpose_abc(one.input, 3)) for one in tunes]
     held = alike.overlap(sketch, moved)
     assert np.nanmin(held[:half]) == 1.0
-    assert np.nanmean(held[half:]) < 0.5
+    assert np.nanmean(held[half:]) < 0.2
 
 
 def test_a_split_keeps_variants_together_and_finds_a_planted_one(tunes: list[Record]) -> None:

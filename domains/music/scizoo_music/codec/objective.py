@@ -103,7 +103,7 @@ class CodecReconstruction(Objective):
     def prepare(
         self, batch: Mapping[str, Tensor], generator: torch.Generator | None = None
     ) -> dict[str, Tensor]:
-        """Keep the samples as ``target``; draw how many codebooks take part, and which sounds go past them."""
+        """Keep the samples as ``target``; draw how many codebooks take part, which sounds go past them."""
         books, values = self._codec[0].books, batch["values"]
         plain = torch.zeros(len(values), dtype=torch.bool)
         if self.training:
