@@ -26,7 +26,7 @@ from scizoo.checkpoints.card import Figure
 from scizoo.checkpoints.format import load_checkpoint, save_checkpoint, verify
 from scizoo.checkpoints.manifest import portable
 from scizoo.config import compose, to_plain
-from scizoo.data.splits import pretraining_records
+from scizoo.data.splits import PretrainingPart
 from scizoo.data.task import open_dataset
 from scizoo.evaluation.corpora import sketch_corpus
 from scizoo.evaluation.metrics import get_metric
@@ -87,7 +87,7 @@ def write(run: Path, destination: Path, results: list[Path], overrides: list[str
         raise SystemExit(f"{dataset.name} is not what {run} was trained on; name it by data.path=...")
     # The sketch is of the training part, by the recipe's audit as it is now.
     audit = to_plain(compose("pretrain", manifest.name)).get("audit")
-    sketch = sketch_corpus(audit, pretraining_records(dataset, config.get("split")))
+    sketch = sketch_corpus(audit, PretrainingPart(dataset, config.get("split")))
     measured = [replace(figure, data=portable(dataset.name)) for figure in read_figures(run)]
     measured += [figure for folder in results for figure in read_figures(folder)]
     save_checkpoint(

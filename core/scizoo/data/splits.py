@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from scizoo.data.records import Record
+from scizoo.data.records import Dataset, Record
 from scizoo.errors import ConfigError, DataError, did_you_mean
 
 PARTS = ("train", "validation", "test")
@@ -178,13 +178,32 @@ def pretraining_split(settings: Mapping[str, Any] | None) -> tuple[Fractions, in
     return tuple(given.get("fractions") or (0.98, 0.02, 0.0)), int(given.get("seed") or 0)
 
 
-def pretraining_records(records: Iterable[Record], settings: Mapping[str, Any] | None) -> Iterator[Record]:
-    """Yield what pre-training with a recipe's ``split`` learns from; tasks may test on the rest."""
-    fractions, seed = pretraining_split(settings)
-    for record in records:
-        name = f"id:{record.id}" if record.group is None else record.group
-        if hash_part(name, fractions, seed) == "train":
-            yield record
+class PretrainingPart:
+    """What pre-training learns from, by a recipe's ``split``; tasks may test on the rest.
+
+    Iterating yields records. Other attributes are the corpus' own, for a similarity to ask.
+
+    Parameters
+    ----------
+    corpus : Dataset
+    settings : mapping, optional
+        ``fractions`` and ``seed``.
+    """
+
+    def __init__(self, corpus: Dataset, settings: Mapping[str, Any] | None):
+        self._corpus = corpus
+        self._fractions, self._seed = pretraining_split(settings)
+
+    def __iter__(self) -> Iterator[Record]:
+        for record in self._corpus:
+            name = f"id:{record.id}" if record.group is None else record.group
+            if hash_part(name, self._fractions, self._seed) == "train":
+                yield record
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("_"):
+            raise AttributeError(name)
+        return getattr(self._corpus, name)
 
 
 def _empty(part: str, groups: int) -> DataError:

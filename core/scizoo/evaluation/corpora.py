@@ -14,7 +14,7 @@ from scizoo.checkpoints.sketch import CorpusSketch, read_sketch
 from scizoo.checkpoints.store import resolve_ref
 from scizoo.config import instantiate
 from scizoo.data.records import Dataset, Record
-from scizoo.data.splits import pretraining_records, pretraining_split
+from scizoo.data.splits import PretrainingPart, pretraining_split
 from scizoo.errors import ScizooError
 from scizoo.evaluation.leaks import AuditSettings
 from scizoo.evaluation.similarity import Similarity
@@ -89,7 +89,7 @@ def corpus_sketches(refs: Sequence[str], similarity: Similarity, cache: Path) ->
             if dataset is None:
                 continue
             log.info("sketching the corpus of %s: %s (once)", manifest.name, dataset.name)
-            sketch = similarity.sketch(pretraining_records(dataset, split))
+            sketch = similarity.sketch(PretrainingPart(dataset, split))
             with atomic_path(path) as temporary, temporary.open("wb") as stream:
                 np.save(stream, sketch, allow_pickle=False)
         found[manifest.name] = np.load(path, allow_pickle=False)

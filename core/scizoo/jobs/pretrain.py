@@ -15,7 +15,7 @@ from scizoo.checkpoints.format import save_checkpoint
 from scizoo.checkpoints.manifest import portable
 from scizoo.config import to_plain
 from scizoo.data.records import Dataset, write_rejected
-from scizoo.data.splits import pretraining_records
+from scizoo.data.splits import PretrainingPart
 from scizoo.data.task import open_dataset
 from scizoo.data.tokenizer import TokenTokenizer
 from scizoo.evaluation.corpora import sketch_corpus
@@ -86,7 +86,7 @@ def run(cfg: DictConfig, run_dir: Path) -> dict[str, Any]:
             command=(run_dir / "command.txt").read_text(encoding="utf-8").strip(),
         ),
         domain=str(recipe["name"]).partition("/")[0],
-        sketch=sketch_corpus(plain.get("audit"), pretraining_records(dataset, plain.get("split"))),
+        sketch=sketch_corpus(plain.get("audit"), PretrainingPart(dataset, plain.get("split"))),
         reference_inputs=reference_inputs(str(recipe["name"]).partition("/")[0], dataset),
         figures=figures,
         config=plain,

@@ -16,7 +16,7 @@ from scizoo.config import to_plain
 from scizoo.data.cache import cache_key
 from scizoo.data.encoding import EncodedDataset, encode_records
 from scizoo.data.records import Dataset
-from scizoo.data.splits import Split, hash_split, pretraining_records, pretraining_split
+from scizoo.data.splits import PretrainingPart, Split, hash_split, pretraining_split
 from scizoo.models.backbones import Backbone
 from scizoo.models.objectives import Objective, build_objective
 from scizoo.training.build import ModelParts, build_parts
@@ -93,7 +93,7 @@ def pretrain(cfg: Mapping[str, Any], dataset: Dataset, *, run_dir: Path, cache: 
     fractions, split_seed = pretraining_split(settings)
 
     def training_inputs() -> Iterator[Any]:
-        return (record.input for record in pretraining_records(dataset, settings))
+        return (record.input for record in PretrainingPart(dataset, settings))
 
     torch.manual_seed(seed)
     parts = build_parts(cfg, training_inputs)
