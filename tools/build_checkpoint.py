@@ -122,10 +122,11 @@ def read_figures(run: Path) -> list[Figure]:
         return compared_figures(run)
     known = {field.name for field in fields(Figure)}
     raw = json.loads((run / "checkpoint" / "metrics.json").read_text(encoding="utf-8"))["figures"]
-    found = []
+    found, chosen = [], chosen_data(run)
     for one in raw:
         plain = {key: tuple(value) if isinstance(value, list) else value for key, value in one.items()}
-        found.append(Figure(**{key: value for key, value in plain.items() if key in known}))
+        figure = Figure(**{key: value for key, value in plain.items() if key in known})
+        found.append(replace(figure, data=", ".join([figure.data, *chosen])))
     return found
 
 
