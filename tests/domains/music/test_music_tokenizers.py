@@ -8,10 +8,11 @@ from typing import Any
 import numpy as np
 import pytest
 
+from scizoo.data.records import Record
 from scizoo.data.targets import input_key
 from scizoo.data.tokenizer import TokenTokenizer, load_tokenizer, save_tokenizer
 from scizoo.errors import CheckpointError, ConfigError, DataError
-from scizoo_music.datasets.chorales import excerpt_of, gridded
+from scizoo_music.datasets.chorales import Chorales, excerpt_of, gridded
 from scizoo_music.datasets.polyphony import piece_of
 from scizoo_music.pieces import Meter, Piece
 from scizoo_music.reference import cadence
@@ -55,6 +56,16 @@ def test_a_chorale_is_written_as_it_is_documented() -> None:
     assert names[:8] == ["C5", "C5", "B4", "C5", "|", "G4", "E4", "C3"]
     alone = [first.vocab[id] for id in first.encode([cadence(0).part(0)])["input_ids"][0]]
     assert alone == names[:5]  # a soprano that waits for its harmony
+
+
+def test_an_excerpt_that_ends_in_silence_is_left_out_so_that_all_prompts_are_as_long() -> None:
+    beats = [beat for beat in range(24) if beat not in (14, 15)]
+    rows = [(beat, 1, 72 - 7 * voice, voice) for voice in range(4) for beat in beats]
+    chorale = Record("b", Piece(*(list(column) for column in zip(*rows))), meta={})
+    found = list(Chorales(excerpt=8, step=1.0)._cut(chorale, "b"))
+    assert [one.id for one in found] == ["b-1", "b-3"]
+    tokens = ChoraleTokenizer(step=1.0, order="soprano_first").encode([one.input for one in found])
+    assert {len(row) for row in tokens["input_ids"]} == {4 * 8 + 1}
 
 
 def test_what_does_not_fit_a_chorale_is_refused() -> None:

@@ -40,7 +40,8 @@ class Chorales(Dataset):
     path : str, optional
         A file, folder or glob of own scores of four parts (MusicXML, MIDI, Humdrum); None: Bach's chorales.
     excerpt : int, optional
-        Cut each chorale into excerpts of so many grid steps, from its beginning; what remains is left out.
+        Cut each chorale into excerpts of so many grid steps, from its beginning; what remains is left out, as
+        is an excerpt that ends in silence.
     step : float
         Length of a grid step in quarter beats; notes are put on the grid: each voice has in each step the
         pitch that sounds at the step's beginning. Shorter notes between steps are lost, and said.
@@ -90,7 +91,7 @@ class Chorales(Dataset):
     def fingerprint(self) -> str:
         """Digest of the files and of the reading options."""
         options = [self.excerpt, self.step, self.variants]
-        return sha256_json({"files": fingerprint_files(self.files), "options": options})
+        return sha256_json({"files": fingerprint_files(self.files), "options": options, "excerpts": 2})
 
     def records(self) -> Iterator[Record]:
         """Yield the chorales, or their excerpts."""
@@ -138,7 +139,8 @@ class Chorales(Dataset):
         length = self.excerpt * self.step
         for number in range(int(piece.end / length + 1e-9)):
             part = excerpt_of(piece, number * length, length)
-            if part is not None and part.voices == _PARTS:
+            # One that ends in silence is shorter than the others, and its soprano than their prompts.
+            if part is not None and part.voices == _PARTS and part.end > length - 1e-6:
                 id = f"{record.id}-{number + 1}"
                 yield Record(id, part, None, group, record.meta, f"{record.source}, excerpt {number + 1}")
 
