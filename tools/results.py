@@ -167,6 +167,8 @@ def command_of(run: Path) -> str:
     quoted = [shlex.quote(word) if re.search(r"[^\w@%+=:,./-]", word) else word for word in words]
     if folder:
         quoted = [word.replace(folder, "$SCIZOO_BENCH_DATA") for word in quoted]
+    # Of a checkpoint on this machine, the run it came from.
+    quoted = [re.sub(r"^(checkpoint=)/.*?([^/]+/checkpoint)$", r"\1\2", word) for word in quoted]
     lines = [""]
     for word in quoted:
         if len(lines[-1]) + len(word) > 100:
