@@ -7,7 +7,11 @@ DOMAIN = Domain(
     summary="Language models of tunes and scores, and models of sound: generation, harmony, classification",
     package="scizoo_music",
     formats=("MIDI", "MusicXML", "ABC", "Humdrum **kern", "WAV", "FLAC", "OGG"),
-    checkpoints={"mel-tiny": "checkpoints/mel-tiny", "tune-tiny": "checkpoints/tune-tiny"},
+    checkpoints={
+        "codec-tiny": "checkpoints/codec-tiny",
+        "mel-tiny": "checkpoints/mel-tiny",
+        "tune-tiny": "checkpoints/tune-tiny",
+    },
     picture="scizoo_music.picture.draw",
     media="scizoo_music.media.of",
     writes={
