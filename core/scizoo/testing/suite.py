@@ -20,12 +20,16 @@ import torch
 from scizoo import plugins
 from scizoo.api import load
 from scizoo.checkpoints.format import load_checkpoint, save_checkpoint, verify
+from scizoo.checkpoints.manifest import read_manifest
+from scizoo.checkpoints.sketch import read_sketch
+from scizoo.checkpoints.store import resolve_ref
 from scizoo.config import compose, get_class, instantiate, to_plain
 from scizoo.data.splits import PARTS
 from scizoo.data.targets import input_key
 from scizoo.data.task import read_task
 from scizoo.data.tokenizer import TokenTokenizer, load_tokenizer, save_tokenizer
 from scizoo.errors import ConfigError, MachineError, ScizooError
+from scizoo.evaluation.corpora import made_by
 from scizoo.evaluation.leakage import AuditSettings, audit_task
 from scizoo.jobs.cards import make_card
 from scizoo.jobs.config import check
@@ -354,6 +358,18 @@ def test_shipped_checkpoints_verify(shipped: str) -> None:
     report = verify(shipped)
     assert all(gap <= report.tolerance for gap in report.differences.values())
     assert load_checkpoint(shipped).manifest.name == shipped
+
+
+def test_audits_read_the_sketch_that_a_checkpoint_carries(shipped: str) -> None:
+    """Tasks that begin from a checkpoint compare test records with its sketch, not with its corpus anew."""
+    folder = resolve_ref(shipped)
+    carried = read_sketch(folder, read_manifest(folder).sketch)
+    for task in of_domains("task", [shipped.partition("/")[0]]):
+        cfg = to_plain(compose(verb_of(task), task))
+        described = AuditSettings.split_from(cfg.get("audit"))[1]
+        if cfg.get("checkpoint") == shipped and described.get("_target_"):
+            assert carried is not None, f"{task} audits, and {shipped} carries no sketch"
+            assert made_by(instantiate(described)) == carried.similarity, f"audit of {task}"
 
 
 def test_bad_files_are_refused_in_one_message(bad_file: BadFile, workshop: Workshop, tmp_path: Path) -> None:
