@@ -225,3 +225,10 @@ def test_the_scorer_refuses_before_anything_is_trained(monkeypatch):
         PassAtK().fit([], [], TokenView([np.arange(2)], [np.arange(2)]))
     with pytest.raises(ConfigError, match=r"scorer\.k"):
         PassAtK(k=[0])
+
+
+def test_processor_time_is_told_where_the_clock_says_nothing(monkeypatch, sandbox):
+    # As if the start had been noticed late.
+    monkeypatch.setattr("scizoo_code.sandbox.run.time.monotonic", lambda: 0.0)
+    outcome = Sandbox(Limits(seconds=60, cpu=1, memory=256 * 1024**2)).run("while True:\n    pass\n")
+    assert outcome.status == "time" and "processor time" in outcome.detail

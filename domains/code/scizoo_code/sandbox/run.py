@@ -23,6 +23,7 @@ from scizoo_code.sandbox.limits import Limits, Outcome
 _LAUNCHER = Path(__file__).with_name("launcher.py")
 _FIRST_UID, _UIDS = 61_184, 4_000  # the range that systemd keeps for users that exist for a moment
 _GRACE = 10.0  # seconds that closing may take
+_OVERRUN = -signal.SIGXCPU & 0xFF  # exit status of the launcher then
 _TAIL = 4_000  # characters of output that are kept
 
 
@@ -205,9 +206,16 @@ class _Watch:
         ended = next((one for one in facts if "outcome" in one and one.get("token") == self.token), None)
         if ended is not None and ended["outcome"] in ("passed", "failed", "memory"):
             return Outcome(ended["outcome"], str(ended.get("detail", "")), output, seconds)
-        if seconds >= self.limits.cpu:
+        if seconds >= self.limits.cpu or self._overran():
             return Outcome("time", f"more than {self.limits.cpu} s of processor time", output, seconds)
         return Outcome("killed", "it ended without a result", output, seconds)
+
+    def _overran(self) -> bool:
+        """Tell whether the kernel ended the program for its processor time."""
+        try:
+            return self.process.wait(1.0) == _OVERRUN
+        except subprocess.TimeoutExpired:
+            return False
 
     def _follow(self, stdout: int, begin: float) -> Literal["time", "output"] | None:
         """Read until both ends are closed; returns the limit that was met."""
