@@ -108,7 +108,7 @@ def write(run: Path, destination: Path, results: list[Path], overrides: list[str
         sketch=sketch,
         reference_inputs=reference_inputs(manifest.domain, dataset),
         figures=measured,
-        config=manifest.config,
+        config={**manifest.config, "audit": audit},
         data=manifest.data,
         seeds=manifest.seeds,
         dtype=manifest.config["recipe"].get("dtype"),

@@ -96,8 +96,12 @@ def parse_fractions(fractions: Fractions) -> dict[str, float]:
 
 def record_groups(records: Iterable[Record]) -> np.ndarray:
     """Group of every record; one without a group is a group of its own."""
-    # The prefix keeps an id from meeting a group of the same name.
-    return np.array([f"id:{r.id}" if r.group is None else r.group for r in records], dtype=object)
+    return np.array([group_name(record.group, record.id) for record in records], dtype=object)
+
+
+def group_name(group: str | None, id: str) -> str:
+    """Name the group of one record; the prefix keeps an id from meeting a group of the same name."""
+    return f"id:{id}" if group is None else group
 
 
 def make_split(parts: Mapping[str, Iterable[int]], groups: np.ndarray, method: str) -> Split:
@@ -163,7 +167,7 @@ def hash_split(
 ) -> Split:
     """Split by :func:`hash_part`, from groups and ids that are read one by one."""
     parts: dict[str, list[int]] = {part: [] for part in PARTS}
-    names = [f"id:{id}" if group is None else group for group, id in zip(groups, ids)]
+    names = [group_name(group, id) for group, id in zip(groups, ids)]
     for position, name in enumerate(names):
         parts[hash_part(name, fractions, seed)].append(position)
     for part, share in parse_fractions(fractions).items():
@@ -196,8 +200,7 @@ class PretrainingPart:
 
     def __iter__(self) -> Iterator[Record]:
         for record in self._corpus:
-            name = f"id:{record.id}" if record.group is None else record.group
-            if hash_part(name, self._fractions, self._seed) == "train":
+            if hash_part(group_name(record.group, record.id), self._fractions, self._seed) == "train":
                 yield record
 
     def __getattr__(self, name: str) -> Any:

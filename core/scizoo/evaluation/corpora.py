@@ -33,7 +33,7 @@ def sketch_corpus(audit: Mapping[str, Any] | None, records: Iterable[Record]) ->
     similarity: Similarity = instantiate(described)
     counted = _Counted(records)
     values = similarity.sketch(counted)
-    return CorpusSketch(values, made_by(similarity), counted.seen)
+    return CorpusSketch(values, describe_similarity(similarity), counted.seen)
 
 
 class _Counted:
@@ -77,12 +77,12 @@ def corpus_sketches(refs: Sequence[str], similarity: Similarity, cache: Path) ->
         folder = resolve_ref(ref)
         manifest = read_manifest(folder)
         carried = read_sketch(folder, manifest.sketch)
-        if carried is not None and carried.similarity == made_by(similarity):
+        if carried is not None and carried.similarity == describe_similarity(similarity):
             found[manifest.name] = carried.values
             continue
         fingerprint = str(manifest.data.get("fingerprint") or "")
         split = manifest.config.get("split")
-        made = {"corpus": fingerprint, "split": pretraining_split(split), **made_by(similarity)}
+        made = {"corpus": fingerprint, "split": pretraining_split(split), **describe_similarity(similarity)}
         path = cache / f"{sha256_json(made)}.npy"
         if not path.is_file():
             dataset = _open_corpus(manifest, fingerprint)
@@ -96,7 +96,7 @@ def corpus_sketches(refs: Sequence[str], similarity: Similarity, cache: Path) ->
     return found
 
 
-def made_by(similarity: Similarity) -> dict[str, Any]:
+def describe_similarity(similarity: Similarity) -> dict[str, Any]:
     """Say what a sketch depends on: the similarity's class, and those of its settings that matter."""
     kind = type(similarity)
     for name in ("sketch_settings", "settings"):

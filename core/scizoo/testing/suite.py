@@ -29,7 +29,7 @@ from scizoo.data.targets import input_key
 from scizoo.data.task import read_task
 from scizoo.data.tokenizer import TokenTokenizer, load_tokenizer, save_tokenizer
 from scizoo.errors import ConfigError, MachineError, ScizooError
-from scizoo.evaluation.corpora import made_by
+from scizoo.evaluation.corpora import describe_similarity
 from scizoo.evaluation.leakage import AuditSettings, audit_task
 from scizoo.jobs.cards import make_card
 from scizoo.jobs.config import check
@@ -369,7 +369,7 @@ def test_audits_read_the_sketch_that_a_checkpoint_carries(shipped: str) -> None:
         described = AuditSettings.split_from(cfg.get("audit"))[1]
         if cfg.get("checkpoint") == shipped and described.get("_target_"):
             assert carried is not None, f"{task} audits, and {shipped} carries no sketch"
-            assert made_by(instantiate(described)) == carried.similarity, f"audit of {task}"
+            assert describe_similarity(instantiate(described)) == carried.similarity, f"audit of {task}"
 
 
 def test_bad_files_are_refused_in_one_message(bad_file: BadFile, workshop: Workshop, tmp_path: Path) -> None:

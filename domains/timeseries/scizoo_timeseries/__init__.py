@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 from scizoo.domain import Domain
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from scizoo_timeseries.frames import predict_df
 
-    import pandas as pd
+__all__ = ["DOMAIN", "predict_df"]
 
 DOMAIN = Domain(
     name="timeseries",
@@ -29,15 +29,10 @@ DOMAIN = Domain(
 )
 
 
-def predict_df(
-    model: Any,
-    df: pd.DataFrame,
-    horizon: int,
-    levels: Sequence[float] = (0.1, 0.5, 0.9),
-    freq: str | None = None,
-    **options: Any,
-) -> pd.DataFrame:
-    """Forecast every series of a frame; see :func:`scizoo_timeseries.frames.predict_df`."""
-    from scizoo_timeseries.frames import predict_df as predict
+def __getattr__(name: str) -> Any:
+    # pandas is imported when it is asked for: importing a plugin costs nothing.
+    if name == "predict_df":
+        from scizoo_timeseries.frames import predict_df
 
-    return predict(model, df, horizon, levels, freq=freq, **options)
+        return predict_df
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

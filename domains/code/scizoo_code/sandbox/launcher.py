@@ -236,10 +236,8 @@ def drop_rights(as_root: bool, uid: int) -> None:
 def limit(limits: dict[str, int]) -> None:
     """Set the limits of this process and of all that it might start."""
     memory = limits["memory"]
-    spent = os.times()  # before the program begins; on a busy machine the imports take a while
-    cpu = limits["cpu"] + int(spent.user + spent.system) + 1
     for name, soft, hard in (
-        ("RLIMIT_CPU", cpu, cpu + 1),
+        ("RLIMIT_CPU", limits["cpu"], limits["cpu"] + 1),
         ("RLIMIT_AS", memory, memory),
         ("RLIMIT_DATA", memory, memory),
         ("RLIMIT_FSIZE", limits["files"], limits["files"]),
@@ -394,6 +392,11 @@ def first(job: dict[str, Any], status: int, as_root: bool) -> None:
     os.close(status)
     if as_root:
         drop_rights(as_root, job["uid"])
+    end_as(child)
+
+
+def end_as(child: int) -> None:
+    """Wait for a process and end as it did; of one that a signal ended, the status is minus the signal."""
     _, code = os.waitpid(child, 0)
     os._exit(os.waitstatus_to_exitcode(code) & 0xFF)
 
@@ -425,8 +428,7 @@ def main(status: int) -> None:
         libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
         guarded(status, lambda: first(job, status, as_root))
     os.close(status)
-    _, code = os.waitpid(child, 0)
-    os._exit(os.waitstatus_to_exitcode(code) & 0xFF)
+    end_as(child)
 
 
 MACHINE = MACHINES.get(os.uname().machine.lower(), {}) if struct.calcsize("P") == 8 else {}

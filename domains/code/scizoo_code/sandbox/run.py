@@ -23,7 +23,7 @@ from scizoo_code.sandbox.limits import Limits, Outcome
 _LAUNCHER = Path(__file__).with_name("launcher.py")
 _FIRST_UID, _UIDS = 61_184, 4_000  # the range that systemd keeps for users that exist for a moment
 _GRACE = 10.0  # seconds that closing may take
-_OVERRUN = -signal.SIGXCPU & 0xFF  # exit status of the launcher then
+_OVERRUN = -signal.SIGXCPU & 0xFF  # exit status of a launcher whose program used its processor time up
 _TAIL = 4_000  # characters of output that are kept
 
 
@@ -211,7 +211,7 @@ class _Watch:
         return Outcome("killed", "it ended without a result", output, seconds)
 
     def _overran(self) -> bool:
-        """Tell whether the kernel ended the program for its processor time."""
+        """Tell whether the kernel ended the program for its processor time, whatever the clock says."""
         try:
             return self.process.wait(1.0) == _OVERRUN
         except subprocess.TimeoutExpired:

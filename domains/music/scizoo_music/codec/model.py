@@ -104,7 +104,7 @@ class EncodecBackbone(PluginBackbone):
             raise ConfigError(
                 f"backbone: transformers makes {len(self.model.quantizer.layers)} codebooks of {books}."
             )
-        _begin_loud(self.model)
+        _begin_at_strength(self.model)
         layers: Any = self.model.quantizer.layers
         for layer in layers:
             layer.codebook.inited.zero_()
@@ -233,10 +233,12 @@ class EncodecBackbone(PluginBackbone):
 
 
 @torch.no_grad()
-def _begin_loud(model: Any) -> None:
+def _begin_at_strength(model: Any) -> None:
     """Give convolutions weights under which a sound keeps its strength through all layers (He et al. 2015).
 
-    Those of torch weaken it layer by layer, so that latents would be all alike, and codes with them.
+    Those of torch weaken it layer by layer, so that latents would be all alike, and codes with them. What
+    residual connections add up leaves the decoder far too loud: a network that first has to become quiet
+    loses what tells its latents apart on the way. Its last layer begins quietly.
     """
     for module in model.modules():
         if isinstance(module, torch.nn.Conv1d | torch.nn.ConvTranspose1d):
@@ -251,7 +253,5 @@ def _begin_loud(model: Any) -> None:
             module.weight = torch.randn_like(weight) * math.sqrt(1.5 / max(1, fan))
             if module.bias is not None:
                 module.bias.zero_()
-    # What residual connections add up leaves the decoder far louder than a sound is; a network that first has
-    # to become quiet loses what tells its latents apart on the way.
     last = [module for module in model.decoder.modules() if isinstance(module, torch.nn.Conv1d)][-1]
     last.weight = last.weight * _QUIET

@@ -72,6 +72,7 @@ class Chorales(Dataset):
             raise ConfigError(f"data.excerpt={excerpt}", expected="a number of grid steps, with data.step")
         self.excerpt, self.step, self.limit, self.variants = excerpt, step, limit, variants
         self.path, self.cache = path, cache
+        self._silent = 0  # excerpts that were left out
         if path is not None:
             self.licence, self.citation = Dataset.licence, ""
 
@@ -91,7 +92,8 @@ class Chorales(Dataset):
     def fingerprint(self) -> str:
         """Digest of the files and of the reading options."""
         options = [self.excerpt, self.step, self.variants]
-        return sha256_json({"files": fingerprint_files(self.files), "options": options, "excerpts": 2})
+        read = 2  # how excerpts are cut; 1 kept those that end in silence
+        return sha256_json({"files": fingerprint_files(self.files), "options": options, "excerpts": read})
 
     def records(self) -> Iterator[Record]:
         """Yield the chorales, or their excerpts."""
@@ -117,8 +119,13 @@ class Chorales(Dataset):
         groups = range(len(whole))
         if self.variants is not None:
             groups = MelodySimilarity(threshold=self.variants).groups(whole).tolist()
+        self._silent = 0
         for record, group in zip(whole, groups):
             yield from self._cut(record, whole[group].id)
+        if self._silent:
+            log.info(
+                "%s: left out by design: %d excerpts end in silence or lack a voice.", self.name, self._silent
+            )
 
     @staticmethod
     def _own(file: Path) -> Piece:
@@ -140,9 +147,11 @@ class Chorales(Dataset):
         for number in range(int(piece.end / length + 1e-9)):
             part = excerpt_of(piece, number * length, length)
             # One that ends in silence is shorter than the others, and its soprano than their prompts.
-            if part is not None and part.voices == _PARTS and part.end > length - 1e-6:
-                id = f"{record.id}-{number + 1}"
-                yield Record(id, part, None, group, record.meta, f"{record.source}, excerpt {number + 1}")
+            if part is None or part.voices != _PARTS or part.end < length - 1e-6:
+                self._silent += 1
+                continue
+            id = f"{record.id}-{number + 1}"
+            yield Record(id, part, None, group, record.meta, f"{record.source}, excerpt {number + 1}")
 
 
 def gridded(piece: Piece, step: float) -> Piece:
