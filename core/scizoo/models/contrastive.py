@@ -54,7 +54,7 @@ class ContrastiveImages(Objective):
     ):
         super().__init__(hidden_size, outputs)
         if temperature <= 0:
-            raise ConfigError(f"objective.temperature={temperature} must be positive.")
+            raise ConfigError(f"head.temperature={temperature} must be positive.")
         self.temperature, self.inner = float(temperature), inner
         self.views = ViewSettings(bool(flip), bool(rotate), float(crop), float(brightness), float(noise))
         width = inner or hidden_size

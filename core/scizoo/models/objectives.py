@@ -59,7 +59,7 @@ class MaskedLM(LanguageObjective):
     ):
         super().__init__(hidden_size, outputs, tie=tie, transform=transform, chunk=chunk)
         if not 0.0 < fraction < 1.0:
-            raise ConfigError(f"objective.fraction={fraction} must lie between 0 and 1.")
+            raise ConfigError(f"head.fraction={fraction} must lie between 0 and 1.")
         self.fraction, self.mask_id = float(fraction), int(mask_id)
         self.special_ids = sorted({int(token) for token in special_ids} | {self.mask_id})
         if (

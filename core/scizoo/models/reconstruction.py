@@ -66,7 +66,7 @@ class MaskedValues(Objective):
     ):
         super().__init__(hidden_size, outputs)
         if not 0.0 < fraction < 1.0:
-            raise ConfigError(f"objective.fraction={fraction} must lie between 0 and 1.")
+            raise ConfigError(f"head.fraction={fraction} must lie between 0 and 1.")
         if mean_length < 1.0 or not 1 <= shortest <= longest:
             raise ConfigError(
                 f"objective: mean_length={mean_length}, shortest={shortest}, longest={longest} do not fit.",
@@ -84,7 +84,7 @@ class MaskedValues(Objective):
         if self.columns is not None and not (
             self.columns and 0 <= self.columns[0] <= self.columns[-1] < outputs
         ):
-            raise ConfigError(f"objective.columns={columns} do not lie among the {outputs} values.")
+            raise ConfigError(f"head.columns={columns} do not lie among the {outputs} values.")
         self.norm = nn.LayerNorm(hidden_size)
         self.project = nn.Linear(hidden_size, outputs * (2 if loss == "gaussian" else 1))
 

@@ -57,7 +57,7 @@ class ImageSpectrumAlignment(Objective):
     ):
         super().__init__(hidden_size, outputs)
         if temperature <= 0:
-            raise ConfigError(f"objective.temperature={temperature} must be positive.")
+            raise ConfigError(f"head.temperature={temperature} must be positive.")
         self.architecture, self.model_args = architecture, dict(model_args or {})
         self.in_chans, self.size, self.temperature = int(in_chans), int(size), float(temperature)
         self.images = TimmBackbone.from_config(architecture, self.in_chans, **self.model_args)

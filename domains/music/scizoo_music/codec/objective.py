@@ -63,7 +63,7 @@ class CodecReconstruction(Objective):
                 expected="windows from 16 samples, weights from 0",
             )
         if not 0 <= unquantised < 1:
-            raise ConfigError(f"objective.unquantised={unquantised}", expected="a share from 0 to below 1")
+            raise ConfigError(f"head.unquantised={unquantised}", expected="a share from 0 to below 1")
         self.rate, self.windows = int(rate), [int(one) for one in windows]
         self.waveform, self.spectrum, self.commitment = float(waveform), float(spectrum), float(commitment)
         self.unquantised = float(unquantised)
