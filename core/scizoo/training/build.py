@@ -171,8 +171,8 @@ def _build(cfg: Mapping[str, Any], training_inputs: Callable[[], Iterable[Any]] 
             if cfg.get(key):
                 raise ConfigError(
                     f"{key} and checkpoint are both given, but a checkpoint brings its own {key}.",
-                    remedy="set backbone=null tokenizer=null to take the checkpoint's, or checkpoint=null to train from "
-                    "initial weights.",
+                    remedy="set backbone=null tokenizer=null to take the checkpoint's, or checkpoint=null to "
+                    "train from initial weights.",
                 )
         found = load_checkpoint(str(cfg["checkpoint"]))
         context = make_context(cfg.get("context"), found.context)
