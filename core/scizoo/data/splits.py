@@ -142,7 +142,9 @@ def hash_part(group: str, fractions: Fractions, seed: int = 0) -> str:
     Parameters
     ----------
     group : str
-        The record's group, or its id.
+        The record's group, or its id. A data set that takes a part of its own before a recipe or task
+        divides that again puts its name before it: by equal names and seeds the second division would
+        find all groups in one part.
     fractions : sequence or mapping
         Shares of train, validation and test.
     seed : int

@@ -9,7 +9,9 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from scizoo.config import compose
+from scizoo.config import compose, to_plain
+from scizoo.data.splits import hash_split, pretraining_split
+from scizoo.data.task import open_dataset
 from scizoo.errors import ConfigError, DataError
 from scizoo_radiology.datasets.brain import BrainTumour
 from scizoo_radiology.datasets.ct import ChestCT
@@ -107,6 +109,14 @@ def test_reports_are_parted_by_their_text(tmp_path):
     assert {r.target for r in IndianaReports(path, target="normal")} == {"normal", "abnormal"}
     assert not data.licence.commercial
     assert not data.licence.redistribution
+
+
+def test_the_training_part_of_reports_can_be_divided_again(tmp_path):
+    write_reports(tmp_path, count=300)
+    recipe = compose("pretrain", "radiology/report-tiny", [f"data.path={tmp_path / 'reports.tgz'}"])
+    records = list(open_dataset(to_plain(recipe)))
+    split = hash_split([r.group for r in records], [r.id for r in records], *pretraining_split(recipe.split))
+    assert 0.02 < len(split.validation) / len(records) < 0.1
 
 
 def _archive(path, texts):
