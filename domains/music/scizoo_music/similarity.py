@@ -30,6 +30,11 @@ def interval_text(input: Any) -> str:
     return "".join(chr(_FIRST + _UNISON + int(step)) for step in np.diff(pitches))
 
 
+def melody_key(input: Any) -> tuple[str, tuple[float, ...]]:
+    """Return what is equal for the same intervals in the same rhythm, whatever the key."""
+    return interval_text(input), _rhythm(input)
+
+
 def _rhythm(input: Any) -> tuple[float, ...]:
     try:
         piece = as_piece(input)
@@ -91,7 +96,7 @@ class MelodySimilarity:
         self, records_a: Sequence[Record], records_b: Sequence[Record]
     ) -> list[tuple[int, int]]:
         """Return every pair ``(i, j)`` of the same intervals in the same rhythm, whatever the key."""
-        keys = [(interval_text(one.input), _rhythm(one.input)) for one in (*records_a, *records_b)]
+        keys = [melody_key(one.input) for one in (*records_a, *records_b)]
         return equal_pairs(keys[: len(records_a)], keys[len(records_a) :])
 
     def near_duplicates(

@@ -5,9 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from scizoo.config import compose, to_plain
 from scizoo.data.records import Record
 from scizoo.data.splits import hash_part
+from scizoo.data.task import read_task
 from scizoo.errors import ConfigError, DataError
+from scizoo.evaluation.leakage import audit_task
 from scizoo_music.abc.concealed import concealed
 from scizoo_music.baselines.keys import PROFILES, KrumhanslSchmuckler, correlations, find_key, read_key
 from scizoo_music.baselines.models import NoteHistograms, TimbreStatistics
@@ -82,6 +85,25 @@ def test_questions_have_answers_that_the_text_does_not_hold():
     assert data.fingerprint() != again.fingerprint()
     with pytest.raises(ConfigError, match=r"data\.target"):
         LabelledTunes("keyy")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("task", "answers"),
+    # One melody: a slip jig in D in O'Neill's collection, a jig in F in Ryan's, in 9/8 in both.
+    [
+        ("music/key", {"D major", "F major"}),
+        ("music/meter", {"9/8"}),
+        ("music/dance", set()),
+        ("music/collection", set()),
+    ],
+)
+def test_the_whole_of_the_embedded_tunes_passes_the_audit(task, answers):
+    cfg = to_plain(compose("compare", task))
+    data = read_task(cfg)
+    audit_task(data, cfg).check()
+    twins = {"oneill-1136-1175-26", "ryan-LimerickJig-1"}
+    assert {record.target for record in data.records if record.id in twins} == answers
 
 
 def test_own_pieces_do_not_tell_their_key(tmp_path):

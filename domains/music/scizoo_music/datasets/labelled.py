@@ -6,12 +6,14 @@ import logging
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from typing import Any
 
 from scizoo.data.records import Dataset, Record
 from scizoo.errors import ConfigError, DataError, did_you_mean
 from scizoo.files import sha256_json
 from scizoo_music.abc.concealed import concealed
 from scizoo_music.datasets.tunes import FolkTunes
+from scizoo_music.similarity import melody_key
 
 log = logging.getLogger(__name__)
 
@@ -75,7 +77,7 @@ class LabelledTunes(Dataset):
 
     def fingerprint(self) -> str:
         """Digest of the tunes and of the reading options."""
-        return sha256_json([self.tunes.fingerprint(), self.target, self.hide, self.fewest, "LabelledTunes"])
+        return sha256_json([self.tunes.fingerprint(), self.target, self.hide, self.fewest, "LabelledTunes 2"])
 
     def records(self) -> Iterator[Record]:
         """Yield the tunes that state the answer, without it."""
@@ -92,12 +94,14 @@ class LabelledTunes(Dataset):
                 made.append((record, concealed(record.input, self.hide)))
             except DataError as error:
                 self.rejections.reject(record.source, record.id, error.problem)
-        answers: dict[str, set[str]] = {}
-        for record, text in made:
-            answers.setdefault(text, set()).add(str(record.meta[self.target]))
+        # Of a melody in two keys only the key itself may differ.
+        same = [text if self.target == "key" else melody_key(text) for _, text in made]
+        answers: dict[Any, set[str]] = {}
+        for (record, _), one in zip(made, same, strict=True):
+            answers.setdefault(one, set()).add(str(record.meta[self.target]))
         torn = 0
-        for record, text in made:
-            if len(answers[text]) > 1:  # two transcribers, or two editors, gave one tune two answers
+        for (record, text), one in zip(made, same, strict=True):
+            if len(answers[one]) > 1:  # two transcribers, or two editors, gave one tune two answers
                 torn += 1
                 self.rejections.accept()
                 continue
