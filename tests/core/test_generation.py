@@ -54,8 +54,18 @@ TUNED = "".join(
 SPEECH = '''
 import numpy as np
 
+from scizoo.errors import ConfigError
 from scizoo.evaluation.generation import Scorer
+from scizoo.evaluation.generators import NGramGenerator
 from scizoo.evaluation.sample_figures import SampleFigure
+
+
+class Answers(NGramGenerator):
+    """A baseline that needs a beginning."""
+
+    def check(self, starts, tokenizer):
+        if min(len(start) for start in starts) < 2:
+            raise ConfigError("answers need a question.")
 
 
 class SpeechScorer(Scorer):
@@ -353,6 +363,9 @@ def test_a_checkpoint_stands_in_the_place_of_the_task(learnt, capsys):
     assert "named twice" in capsys.readouterr().err
 
 
+FINETUNE = ("finetune", "toy/speech", "data.path=words.csv")
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [
@@ -365,26 +378,27 @@ def test_a_checkpoint_stands_in_the_place_of_the_task(learnt, capsys):
         (["compare", "toy/speech", "data.path=words.csv"], "scizoo finetune toy/speech"),
         (["predict", "toy/speech", "data.path=words.csv"], "scizoo generate toy/speech"),
         (["evaluate", "toy/speech", "data.path=words.csv"], "task of generation"),
-        (["finetune", "toy/speech", "data.path=words.csv", "adapt=probe"], "full, lora or scratch"),
-        (["finetune", "toy/speech", "data.path=words.csv", "task.metric=validty"], "did you mean 'validity'"),
-        (["finetune", "toy/speech", "data.path=words.csv", "samples.max_tokens=24"], "samples.max_tokens"),
+        ([*FINETUNE, "adapt=probe"], "full, lora or scratch"),
+        ([*FINETUNE, "task.metric=validty"], "did you mean 'validity'"),
+        ([*FINETUNE, "samples.max_tokens=24"], "samples.max_tokens"),
         (
             [
-                "finetune",
-                "toy/speech",
-                "data.path=words.csv",
+                *FINETUNE,
                 "scorer._target_=scizoo_toy.things.Things",
                 "+scorer.path=x",
             ],
             "gives no Scorer",
         ),
-        (["finetune", "toy/speech", "data.path=words.csv", "context.add_cls=false"], "context.add_cls"),
-        (["finetune", "toy/speech", "data.path=words.csv", "samples.prompt_tokens=22"], "prompt_tokens=22"),
+        ([*FINETUNE, "context.add_cls=false"], "context.add_cls"),
+        ([*FINETUNE, "+baselines.other={_target_: scizoo_toy.speech.Answers}"], "answers need a question"),
+        (
+            [*FINETUNE, "+baselines.other={_target_: scizoo_toy.speech.SpeechScorer}"],
+            "baselines.other: SpeechScorer writes no records",
+        ),
+        ([*FINETUNE, "samples.prompt_tokens=22"], "prompt_tokens=22"),
         (
             [
-                "finetune",
-                "toy/speech",
-                "data.path=words.csv",
+                *FINETUNE,
                 "samples.prompt_tokens=2",
                 "scorer._target_=scizoo_toy.speech.SpeechCompleter",
             ],

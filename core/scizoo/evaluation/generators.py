@@ -32,6 +32,14 @@ class RecordGenerator(ABC):
 
     title: str = "the baseline"
 
+    def check(self, starts: Sequence[np.ndarray], tokenizer: TokenTokenizer) -> None:  # noqa: B027 - optional
+        """Refuse a tokenizer, or beginnings to go on from, that do not suit, before anything is trained.
+
+        Raises
+        ------
+        ConfigError
+        """
+
     @abstractmethod
     def fit(
         self, training: Sequence[np.ndarray], validation: Sequence[np.ndarray], tokenizer: TokenTokenizer

@@ -212,6 +212,17 @@ class WritingArena:
         """Give what a scorer needs of the training and test parts."""
         return TokenView(self.tokens(self.data.rows("train")), self.tokens(self.judged["test"]))
 
+    def check(self, contenders: Sequence[Contender]) -> None:
+        """Refuse baselines that could not take part, before anything is trained.
+
+        Raises
+        ------
+        ConfigError
+        """
+        for contender in contenders:
+            if contender.baseline is not None:
+                self._baseline(contender).check(self.starts, self.tokenizer)
+
     def run(self, contender: Contender, *, seed: int = 0) -> Written:
         """Let a contender learn from the training part, write records, and judge the held-out ones."""
         if contender.baseline is not None:
@@ -298,13 +309,18 @@ class WritingArena:
             return self.parts
         return build_parts(cfg, lambda: self.inputs(self.data.rows("train")))
 
-    def _run_baseline(self, contender: Contender, seed: int) -> Written:
+    @staticmethod
+    def _baseline(contender: Contender) -> RecordGenerator:
         baseline = instantiate(contender.baseline)
         if not isinstance(baseline, RecordGenerator):
             raise ConfigError(
                 f"baselines.{contender.key}: {type(baseline).__name__} writes no records.",
                 expected="a RecordGenerator, such as scizoo.evaluation.generators.NGramGenerator",
             )
+        return baseline
+
+    def _run_baseline(self, contender: Contender, seed: int) -> Written:
+        baseline = self._baseline(contender)
         with CostMeter() as meter:
             training = token_rows(self.once, self.data.rows("train"), most_tokens=_MOST_TOKENS, seed=seed)
             rows = {part: list(record_rows(self.once, judged)) for part, judged in self.judged.items()}

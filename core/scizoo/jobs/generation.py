@@ -60,6 +60,7 @@ def run(cfg: Mapping[str, Any], run_dir: Path) -> dict[str, Any]:
     group = dict(cfg.get("evaluation") or {})
     heldout = heldout_count(group)
     arena = WritingArena(cfg, data, run_dir, cache_dir() / "tokens", sampling, heldout, scorer)
+    arena.check(everyone)
     scorer.fit(arena.inputs(data.rows("train")), arena.inputs(arena.judged["test"]), arena.view())
     # What real records score shows at once whether the task names a figure that there is.
     real = arena.ceiling()

@@ -152,6 +152,11 @@ def test_the_chord_table_learns_what_stands_below_a_note() -> None:
     )
     written = tokenizer.decode(drawn.rows[0])
     np.testing.assert_array_equal(written.pitch, cadence(0).pitch)
+    model.check(start, tokenizer)
+    with pytest.raises(ConfigError, match=r"(?s)whole sopranos.*samples\.prompt_tokens"):
+        model.check([start[0], start[0][:-1]], tokenizer)
+    with pytest.raises(ConfigError, match="music/harmony"):
+        ChordTable().check(start, AbcTokenizer())
 
 
 def test_constraints_force_the_header_and_the_key(tunes: list[str]) -> None:

@@ -32,16 +32,23 @@ class FrameBernoulli(RecordGenerator):
             raise ConfigError(f"baselines: penalties={list(penalties)}", expected="numbers above 0")
         self.title = "independent notes given the frame before"
 
-    def fit(
-        self, training: Sequence[np.ndarray], validation: Sequence[np.ndarray], tokenizer: TokenTokenizer
-    ) -> FrameBernoulli:
-        """Fit each penalty on training, and keep the one that validation likes best."""
+    def check(self, starts: Sequence[np.ndarray], tokenizer: TokenTokenizer) -> None:
+        """Refuse tokens that are no frames; see :class:`RecordGenerator`."""
+        self._framed(tokenizer)
+
+    def _framed(self, tokenizer: TokenTokenizer) -> FrameTokenizer:
         if not isinstance(tokenizer, FrameTokenizer):
             raise ConfigError(
                 f"baselines: {type(self).__name__} knows frames, not what {type(tokenizer).__name__} gives.",
                 expected="tokenizer=music/frames",
             )
-        self.tokenizer = tokenizer
+        return tokenizer
+
+    def fit(
+        self, training: Sequence[np.ndarray], validation: Sequence[np.ndarray], tokenizer: TokenTokenizer
+    ) -> FrameBernoulli:
+        """Fit each penalty on training, and keep the one that validation likes best."""
+        self.tokenizer = self._framed(tokenizer)
         before, after = self._pairs(training)
         self.tried = {}
         best = np.inf

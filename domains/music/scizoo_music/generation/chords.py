@@ -38,15 +38,28 @@ class ChordTable(RecordGenerator):
         self.order = order
         self.title = "the chord table"
 
+    def check(self, starts: Sequence[np.ndarray], tokenizer: TokenTokenizer) -> None:
+        """Refuse tokens without the soprano first, and beginnings that are no whole soprano.
+
+        Raises
+        ------
+        ConfigError
+        """
+        line = _harmony(tokenizer).sign("|")
+        for start in starts:
+            if start[-1] != line:
+                raise ConfigError(
+                    f"{self.title} harmonises whole sopranos alone, and one of {len(start) - 1} tokens lacks "
+                    "its closing mark.",
+                    remedy="set samples.prompt_tokens to the grid steps of an excerpt (data.excerpt) and one "
+                    "more, or baselines.chords=null.",
+                )
+
     def fit(
         self, training: Sequence[np.ndarray], validation: Sequence[np.ndarray], tokenizer: TokenTokenizer
     ) -> ChordTable:
         """Count chords by their contexts."""
-        if not isinstance(tokenizer, ChoraleTokenizer) or tokenizer.order != "soprano_first":
-            raise ConfigError(
-                f"baselines: {type(self).__name__} needs the soprano first.",
-                expected="tokenizer=music/harmony",
-            )
+        tokenizer = _harmony(tokenizer)
         self.tokenizer, self._line = tokenizer, tokenizer.sign("|")
         self._size, self._below = tokenizer.vocab_size, tokenizer.voices - 1
         self.soprano = NGramModel(self.order, self._size).fit(
@@ -131,22 +144,11 @@ class ChordTable(RecordGenerator):
         most: int,
         seed: int,
     ) -> Drawn:
-        """Harmonise the sopranos that are given; see :class:`RecordGenerator`.
-
-        Raises
-        ------
-        ConfigError
-            When a prompt does not hold a whole soprano.
-        """
+        """Harmonise the sopranos that are given; see :class:`RecordGenerator`."""
         rows, sums, counts = [], [], []
         numbers = uniforms(seed, range(len(starts)), most)
         for start, draws in zip(starts, numbers):
             ids = np.asarray(start)
-            if ids[-1] != self._line:
-                raise ConfigError(
-                    f"{self.title} harmonises whole sopranos alone.",
-                    remedy="set samples.prompt_tokens to the steps of an excerpt and one more.",
-                )
             notes = ids[ids >= len(tokenizer.SPECIAL)][:-1]
             before: _Chord = ()
             total = 0.0
@@ -176,3 +178,11 @@ class ChordTable(RecordGenerator):
                 )
             )
         ]
+
+
+def _harmony(tokenizer: TokenTokenizer) -> ChoraleTokenizer:
+    if not isinstance(tokenizer, ChoraleTokenizer) or tokenizer.order != "soprano_first":
+        raise ConfigError(
+            "baselines: the chord table needs the soprano first.", expected="tokenizer=music/harmony"
+        )
+    return tokenizer
