@@ -4,9 +4,10 @@
 
 The YAML file lists the comparisons: `name` is the heading, `run` the folder under RUNS that `scizoo compare`
 wrote, `published` what to stand beside. In place of `run`, `runs` names several folders, of `compare` or of a
-`finetune` that writes, whose models (`roles`; all) are shown with all labels by the given `metrics`. A list
-of folders is one model with several seeds. The page is the README.md beside it; what lies between its lines
-`<!-- results -->` and `<!-- end of results -->` is replaced. Learning curves go to `figures/`.
+`finetune` that writes, whose models (`roles`; all) are shown with all labels by the given `metrics`, and with
+what pre-training gains by the main one (`gain: true`). A list of folders is one model with several seeds.
+The page is the README.md beside it; what lies between its lines `<!-- results -->` and
+`<!-- end of results -->` is replaced. Learning curves go to `figures/`.
 """
 
 from __future__ import annotations
@@ -92,16 +93,21 @@ def several(one: Mapping[str, Any], runs: Path) -> str:
     }
     first = next(iter(reports.values()))[0]
     titles = {metric["name"]: metric["title"] for metric in first["table"]["metrics"]}
-    lines = [["", "model", *(titles[name] for name in one["metrics"])]]
+    gain = ["gain over scratch"] if one.get("gain") else []
+    lines = [["", "model", *(titles[name] for name in one["metrics"]), *gain]]
     lines.append(["---"] * len(lines[0]))
     for title, seeds in reports.items():
         # What no seed changes, such as a baseline, may stand in the first run alone.
         for place, (name, rows) in enumerate(judged(seeds, one.get("roles", _ROLES)).items()):
             scores = [over_seeds([row["scores"].get(key) for row in rows]) for key in one["metrics"]]
-            lines.append([title if place == 0 else "", name, *scores])
+            more = [interval(gains(seeds[0]).get((name, rows[0]["labels"])), "difference") for _ in gain]
+            lines.append([title if place == 0 else "", name, *scores, *more])
     body = "\n".join("| " + " | ".join(line) + " |" for line in lines)
     most = max(len(names) for names in folders.values())
-    facts = "Test part, one seed a row, 95% intervals."
+    drawn = max(
+        len(report["reproduce"].get("seeds") or [0]) for seeds in reports.values() for report in seeds
+    )
+    facts = f"Test part, {drawn if drawn > 1 else 'one'} seed{'s' if drawn > 1 else ''} a row, 95% intervals."
     if most > 1:
         facts = f"Test part. Mean and range of {most} seeds, or one seed with its 95% interval."
     facts += f" Published: {one['published']}" if one.get("published") else ""
@@ -141,12 +147,18 @@ def table(report: Mapping[str, Any], metric: Mapping[str, Any]) -> str:
     # The floor of forecasts is the field's naive method; elsewhere it is a constant.
     for name in dict.fromkeys(row["name"] for row in rows if forecast or row["role"] != "floor"):
         lines.append([name, *(interval(cells.get((name, labels))) for labels in budgets)])
-    gains = {(c["first"], c["labels"]): c for c in report["verdict"]["comparisons"] if c["role"] == "scratch"}
+    gained = gains(report)
     if len(budgets) > 1:
-        for name in dict.fromkeys(first for first, _ in gains):
-            shown = [interval(gains.get((name, labels)), "difference") for labels in budgets]
+        for name in dict.fromkeys(first for first, _ in gained):
+            shown = [interval(gained.get((name, labels)), "difference") for labels in budgets]
             lines.append([f"*{name}, gain over scratch*", *shown])
     return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+
+
+def gains(report: Mapping[str, Any]) -> dict[tuple[str, int], Any]:
+    """Find by how much models are better than the same ones from scratch, by name and labels."""
+    compared = report["verdict"]["comparisons"]
+    return {(one["first"], one["labels"]): one for one in compared if one["role"] == "scratch"}
 
 
 def interval(score: Mapping[str, Any] | None, key: str = "value") -> str:

@@ -260,7 +260,7 @@ def test_one_group_cannot_be_held_out():
 
 def test_overlap_with_the_pretraining_corpus():
     records = clean()
-    similarity = MinHashTextSimilarity()
+    similarity = MinHashTextSimilarity(scale=2)
     corpus = similarity.sketch([*clean(seed=1), *(records[i] for i in (170, 175, 199)), records[3]])
     result = examine(records, similarity, corpora={"text-tiny": corpus, "other": similarity.sketch([])})
     first, second = [one for one in result.findings if one.kind == "corpus_overlap"]
@@ -274,6 +274,18 @@ def test_overlap_with_the_pretraining_corpus():
         examine(records, similarity, corpora={"text-tiny": corpus}, settings=strict).check()
 
 
+def test_texts_of_common_phrases_are_not_part_of_a_corpus_that_uses_them_too():
+    states = "normal", "clear", "enlarged", "within limits", "unremarkable"
+    phrases = [f"the {organ} is {state}" for organ in ("heart", "lung", "spine", "chest") for state in states]
+    draw = np.random.default_rng(0)
+    texts = [Record(str(n), ". ".join(draw.choice(phrases, 12))) for n in range(80)]
+    corpus, unseen = texts[:40], texts[40:]
+    similarity, short = MinHashTextSimilarity(scale=2), MinHashTextSimilarity(scale=2, corpus_shingle=9)
+    assert np.nanmean(short.overlap(short.sketch(corpus), unseen)) > 0.95
+    assert np.nanmean(similarity.overlap(similarity.sketch(corpus), unseen)) < 0.5
+    assert np.nanmin(similarity.overlap(similarity.sketch(corpus), corpus)) == 1.0
+
+
 def test_records_too_short_for_a_sketch_are_told():
     class Coarse(MinHashTextSimilarity):
         def overlap(self, sketch, records):
@@ -281,7 +293,7 @@ def test_records_too_short_for_a_sketch_are_told():
             shares[::2] = np.nan
             return shares
 
-    similarity = Coarse()
+    similarity = Coarse(scale=2)
     found = leak(examine(clean(), similarity, corpora=similarity.sketch(clean())), "corpus_overlap")
     assert (found.count, found.of) == (20, 20)
     assert "20 of the test records cannot be told" in found.note

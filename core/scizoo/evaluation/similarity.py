@@ -103,7 +103,11 @@ class MinHashTextSimilarity:
     permutations : int
         Hashes of the signature that finds candidates.
     scale : int
-        Corpus sketches keep one in ``scale`` of the different shingles.
+        Corpus sketches keep one in ``scale`` of the different runs.
+    corpus_shingle : int
+        Characters of the runs by which a corpus is known. They are longer: nearly every run of nine stands
+        somewhere in a corpus without the text at hand being there. 50 are some eight words, as contamination
+        is told for language models (Chowdhery et al. 2022, arXiv 2204.02311).
 
     Raises
     ------
@@ -113,24 +117,38 @@ class MinHashTextSimilarity:
 
     finds_near = True
 
-    def __init__(self, shingle: int = 9, threshold: float = 0.8, permutations: int = 128, scale: int = 20):
-        if shingle < 1 or permutations < 1 or scale < 1:
+    def __init__(
+        self,
+        shingle: int = 9,
+        threshold: float = 0.8,
+        permutations: int = 128,
+        scale: int = 20,
+        corpus_shingle: int = 50,
+    ):
+        if min(shingle, permutations, scale, corpus_shingle) < 1:
             raise ConfigError(
-                f"audit: shingle={shingle}, permutations={permutations}, scale={scale}: from 1 on"
+                f"audit: shingle={shingle}, permutations={permutations}, scale={scale}, "
+                f"corpus_shingle={corpus_shingle}: from 1 on"
             )
         if not 0 < threshold <= 1:
             raise ConfigError(f"audit.threshold={threshold}", expected="a similarity above 0, at most 1")
         self.shingle, self.threshold = shingle, threshold
         self.permutations, self.scale = permutations, scale
+        self.corpus_shingle = corpus_shingle
 
     def settings(self) -> dict[str, Any]:
-        """Return the plain settings that build it again; a sketch is only good with the same ones."""
+        """Return the plain settings that build it again."""
         return {
             "shingle": self.shingle,
             "threshold": self.threshold,
             "permutations": self.permutations,
             "scale": self.scale,
+            "corpus_shingle": self.corpus_shingle,
         }
+
+    def sketch_settings(self) -> dict[str, Any]:
+        """Return the settings on which a corpus' sketch depends."""
+        return {"corpus_shingle": self.corpus_shingle, "scale": self.scale}
 
     def exact_duplicates(
         self, records_a: Sequence[Record], records_b: Sequence[Record]
@@ -153,7 +171,7 @@ class MinHashTextSimilarity:
         """
         if not len(records_a) or not len(records_b):
             return []
-        sets = [self._shingles(record) for record in (*records_a, *records_b)]
+        sets = [self._shingles(record, self.shingle) for record in (*records_a, *records_b)]
         signature, size, found = self._signatures(sets), len(records_a), []
         for j, there in sorted(_candidates(signature, size, self._width()).items()):
             alike = (signature[there] == signature[size + j]).sum(axis=1)
@@ -165,7 +183,7 @@ class MinHashTextSimilarity:
         return found
 
     def sketch(self, records: Iterable[Record]) -> np.ndarray:
-        """Return the sorted lowest ``1/scale`` (uint64) of the hashes of the corpus's shingles."""
+        """Return the sorted lowest ``1/scale`` (uint64) of the hashes of the corpus's runs."""
         kept, waiting = np.empty(0, dtype=np.uint64), []
         for record in records:
             waiting.append(self._sampled(record))
@@ -174,7 +192,7 @@ class MinHashTextSimilarity:
         return np.unique(np.concatenate([kept, *waiting]))
 
     def overlap(self, sketch: np.ndarray, records: Sequence[Record]) -> np.ndarray:
-        """Return the share of each text's shingles that the corpus holds; NaN where none was sampled."""
+        """Return the share of each text's runs that the corpus holds; NaN where none was sampled."""
         shares = np.full(len(records), np.nan)
         for row, record in enumerate(records):
             mine = self._sampled(record)
@@ -190,7 +208,7 @@ class MinHashTextSimilarity:
         ndarray of int64, shape (records,)
             The position of the first text of each one's group.
         """
-        sets = [self._shingles(record) for record in records]
+        sets = [self._shingles(record, self.shingle) for record in records]
         parent = np.arange(len(records))
 
         def root(place: int) -> int:
@@ -215,17 +233,17 @@ class MinHashTextSimilarity:
                         parent[second] = first
         return np.array([root(place) for place in range(len(records))], dtype=np.int64)
 
-    def _shingles(self, record: Record) -> np.ndarray:
-        """Hash every run of ``shingle`` characters; a shorter text is one shingle."""
+    def _shingles(self, record: Record, size: int) -> np.ndarray:
+        """Hash every run of so many characters; a shorter text is one run."""
         codes = np.frombuffer(" ".join(_text(record).split()).encode("utf-32-le"), dtype=np.uint32)
-        width = max(1, min(self.shingle, len(codes)))
+        width = max(1, min(size, len(codes)))
         key = np.zeros(max(0, len(codes) - width + 1), dtype=np.uint64)
         for place in range(width):
             key = _mix(key ^ codes[place : place + len(key)].astype(np.uint64))
         return np.unique(key)
 
     def _sampled(self, record: Record) -> np.ndarray:
-        hashes = self._shingles(record)
+        hashes = self._shingles(record, self.corpus_shingle)
         return hashes[hashes < np.uint64((2**64 - 1) // self.scale)]
 
     def _signatures(self, sets: Sequence[np.ndarray]) -> np.ndarray:

@@ -83,7 +83,10 @@ class CodeSimilarity(MinHashTextSimilarity):
     permutations : int
         Hashes of the signature that finds candidates.
     scale : int
-        Corpus sketches keep one in ``scale`` of the different shingles.
+        Corpus sketches keep one in ``scale`` of the different runs.
+    corpus_shingle : int
+        Tokens of the runs by which a corpus is known: 13, as benchmarks are looked for in the corpora of
+        language models (Brown et al. 2020, arXiv 2005.14165), for shorter ones are idioms.
     least : int
         Texts of fewer tokens than this are no near duplicates of others: they are too short to be told apart.
     """
@@ -94,13 +97,14 @@ class CodeSimilarity(MinHashTextSimilarity):
         threshold: float = 0.7,
         permutations: int = 256,
         scale: int = 20,
+        corpus_shingle: int = 13,
         least: int = 10,
     ):
-        super().__init__(shingle, threshold, permutations, scale)
+        super().__init__(shingle, threshold, permutations, scale, corpus_shingle)
         self.least = least
 
     def settings(self) -> dict[str, Any]:
-        """Return the plain settings that build it again; a sketch is only good with the same ones."""
+        """Return the plain settings that build it again."""
         return super().settings() | {"least": self.least}
 
     def exact_duplicates(
@@ -140,5 +144,5 @@ class CodeSimilarity(MinHashTextSimilarity):
                     key = mix(key ^ signatures[:, column])
             yield key
 
-    def _shingles(self, record: Record) -> np.ndarray:
-        return shingles(tokens_of(text_of(record.input)), self.shingle)
+    def _shingles(self, record: Record, size: int) -> np.ndarray:
+        return shingles(tokens_of(text_of(record.input)), size)

@@ -75,8 +75,7 @@ class MelodySimilarity:
         corpus_intervals: int = 10,
     ):
         self.intervals, self.corpus_intervals = intervals, corpus_intervals
-        self._texts = MinHashTextSimilarity(intervals, threshold, permutations, scale)
-        self._corpus = MinHashTextSimilarity(corpus_intervals, threshold, permutations, scale)
+        self._texts = MinHashTextSimilarity(intervals, threshold, permutations, scale, corpus_intervals)
 
     @property
     def threshold(self) -> float:
@@ -86,11 +85,12 @@ class MelodySimilarity:
     def settings(self) -> dict[str, Any]:
         """Return the plain settings that build it again."""
         found = self._texts.settings()
-        return {"intervals": found.pop("shingle"), **found, "corpus_intervals": self.corpus_intervals}
+        lengths = {"intervals": found.pop("shingle"), "corpus_intervals": found.pop("corpus_shingle")}
+        return lengths | found
 
     def sketch_settings(self) -> dict[str, Any]:
         """Return the settings on which a corpus' sketch depends."""
-        return {"corpus_intervals": self.corpus_intervals, "scale": self._corpus.settings()["scale"]}
+        return {"corpus_intervals": self.corpus_intervals, "scale": self._texts.scale}
 
     def exact_duplicates(
         self, records_a: Sequence[Record], records_b: Sequence[Record]
@@ -111,11 +111,11 @@ class MelodySimilarity:
 
     def sketch(self, records: Iterable[Record]) -> np.ndarray:
         """Return the sorted hashes (uint64) of a share of the corpus's runs of intervals."""
-        return self._corpus.sketch(_as_text(record) for record in records)
+        return self._texts.sketch(_as_text(record) for record in records)
 
     def overlap(self, sketch: np.ndarray, records: Sequence[Record]) -> np.ndarray:
         """Return the share of each melody's runs that the corpus holds; NaN where none was sampled."""
-        return self._corpus.overlap(sketch, _as_texts(records))
+        return self._texts.overlap(sketch, _as_texts(records))
 
 
 def _as_text(record: Record) -> Record:

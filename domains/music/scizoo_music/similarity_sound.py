@@ -67,7 +67,7 @@ class SoundSimilarity:
     finds_near = True
 
     def __init__(self, threshold: float = 0.25, permutations: int = 128, scale: int = 20):
-        self._texts = MinHashTextSimilarity(1, threshold, permutations, scale)
+        self._texts = MinHashTextSimilarity(1, threshold, permutations, scale, corpus_shingle=1)
 
     @property
     def threshold(self) -> float:
@@ -77,8 +77,7 @@ class SoundSimilarity:
     def settings(self) -> dict[str, Any]:
         """Return the plain settings that build it again."""
         found = self._texts.settings()
-        found.pop("shingle")
-        return found
+        return {name: found[name] for name in ("threshold", "permutations", "scale")}
 
     def exact_duplicates(
         self, records_a: Sequence[Record], records_b: Sequence[Record]

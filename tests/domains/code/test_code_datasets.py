@@ -225,7 +225,7 @@ def test_near_duplicates_and_overlap_agree_with_counting():
     two = [Record("a", texts[2].replace("f2_3 ", "g ")), Record("b", "def f(x):\n    pass\n")]
     similarity = CodeSimilarity(threshold=0.7, scale=1)
     ((i, j, score),) = similarity.near_duplicates(one, two)
-    a, b = (set(similarity._shingles(record).tolist()) for record in (one[2], two[0]))
+    a, b = (set(similarity._shingles(record, 5).tolist()) for record in (one[2], two[0]))
     assert (i, j) == (2, 0) and score == pytest.approx(len(a & b) / len(a | b))
     assert similarity.near_duplicates([Record("x", "f(x)")], [Record("y", "f(x)")]) == []
     sketch = similarity.sketch(one)
