@@ -19,7 +19,13 @@ from scizoo.data.records import Record
 from scizoo.data.units import add_up, characters_of_bytes, deal_out
 from scizoo.data.windows import Context
 from scizoo.evaluation.attribution import attribute_worst, record_scores, shown_in_study
-from scizoo.evaluation.colouring import explained, first_line, layout_cells, signed_colours
+from scizoo.evaluation.colouring import (
+    break_at_spaces,
+    explained,
+    first_line,
+    layout_cells,
+    signed_colours,
+)
 from scizoo.evaluation.outputs import Attribution, Outputs
 from scizoo.evaluation.report.render import schema
 from scizoo.evaluation.worst import worst_rows
@@ -318,6 +324,22 @@ def test_attributions_are_kept_with_the_outputs(tmp_path: Path):
     assert set(again["2"].units) == {"map", "slice"} and int(again["2"].units["slice"]) == 4
     outputs.save(tmp_path / "o.parquet")
     assert Outputs.load(tmp_path / "o.parquet").attributions == {}
+
+
+def test_prose_is_broken_between_words_and_no_letter_moves():
+    text = "No focal consolidation is seen.\nMild hypoinflation, pneumonoultramicroscopic XXXX."
+    broken = break_at_spaces(text, 18)
+    assert broken.split("\n") == [
+        "No focal",
+        "consolidation is",
+        "seen.",
+        "Mild",
+        "hypoinflation,",
+        "pneumonoultramicroscopic",
+        "XXXX.",
+    ]
+    assert broken.replace("\n", " ") == text.replace("\n", " ")
+    assert break_at_spaces("ab cd ef", 5) == "ab cd\nef"
 
 
 def test_colours_tell_the_sign_and_what_was_not_read():

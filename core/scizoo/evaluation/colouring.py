@@ -158,8 +158,29 @@ def solid_colours(values: Any) -> np.ndarray:
     return opaque
 
 
+def break_at_spaces(text: str, width: int) -> str:
+    """Put line breaks in the places of spaces, so that lines are no wider where words allow it."""
+    letters = list(text)
+    begin, space = 0, None
+    for place, letter in enumerate(text):
+        if letter == "\n":
+            begin, space = place + 1, None
+        elif letter == " ":
+            space = place
+        if space is not None and place - begin >= width:
+            letters[space], begin, space = "\n", space + 1, None
+    return "".join(letters)
+
+
 def draw_marked_text(
-    axes: Any, text: str, values: Any, *, lines: int = 20, size: float = 6.0, tab: int = 4
+    axes: Any,
+    text: str,
+    values: Any,
+    *,
+    lines: int = 20,
+    size: float = 6.0,
+    tab: int = 4,
+    prose: bool = False,
 ) -> None:
     """Write a text with coloured grounds in a typewriter's letters, from where it begins to matter.
 
@@ -175,8 +196,12 @@ def draw_marked_text(
         Of letters in points.
     tab : int
         Columns of a tab.
+    prose : bool
+        Whether lines are broken between words, and not within them.
     """
     columns = page_columns(axes, size)
+    if prose:
+        text = break_at_spaces(text, int(columns))
     cells = layout_cells(text, int(columns), tab)
     first = first_line(cells[:, 0], values, lines)
     mark_cells(axes, cells - [first, 0], values, columns, lines)

@@ -13,6 +13,7 @@ from scizoo_radiology.tokenizers.image import scaled, shown_limits
 
 _BAR = 50.0  # millimetres of the bar that shows the scale
 _WORDS = 420  # characters of a report that are shown
+_WIDTH = 70  # characters of a line of the title
 
 
 def draw(axes: Any, record: Record, prediction: Any = None) -> None:
@@ -54,12 +55,14 @@ def draw(axes: Any, record: Record, prediction: Any = None) -> None:
     else:
         about = type(value).__name__
         axes.set_axis_off()
-    title = f"{record.id} ({about})"
-    if truth is not None and not _is_map(truth):
-        title += f"\ntrue: {_words(truth)}"
-    if prediction is not None and not _is_map(prediction):
-        title += f"   predicted: {_words(prediction)}"
-    axes.set_title(title, fontsize=8)
+    said = [
+        f"{what}: {_words(one)}"
+        for what, one in (("true", truth), ("predicted", prediction))
+        if one is not None and not _is_map(one)
+    ]
+    # Several findings need a line each.
+    between = "   " if sum(map(len, said)) < _WIDTH else "\n"
+    axes.set_title("\n".join(filter(None, [f"{record.id} ({about})", between.join(said)])), fontsize=8)
     if used is not None:
         note(axes, output)
 
@@ -71,7 +74,7 @@ def _is_map(value: Any) -> bool:
 def _words(value: Any) -> str:
     if isinstance(value, Mapping):
         value = ", ".join(name for name, holds in value.items() if holds) or "none"
-    return textwrap.shorten(str(value), 80, placeholder=" ...")
+    return textwrap.shorten(str(value), _WIDTH, placeholder=" ...")
 
 
 def draw_image(axes: Any, image: RadiologyImage) -> str:
@@ -103,7 +106,7 @@ def draw_text(axes: Any, text: str, used: Any = None) -> str:
     """Write a report, or where it was used most; returns the words."""
     axes.set_axis_off()
     if used is not None:
-        draw_marked_text(axes, text, used, lines=18)
+        draw_marked_text(axes, text, used, lines=13, size=7.5, prose=True)
         return f"{len(text.split())} words"
     shown = textwrap.shorten(text, _WORDS, placeholder=" ...")
     axes.text(0.02, 0.98, textwrap.fill(shown, 46), transform=axes.transAxes, va="top", fontsize=7)
