@@ -104,10 +104,8 @@ def several(one: Mapping[str, Any], runs: Path) -> str:
             lines.append([title if place == 0 else "", name, *scores, *more])
     body = "\n".join("| " + " | ".join(line) + " |" for line in lines)
     most = max(len(names) for names in folders.values())
-    drawn = max(
-        len(report["reproduce"].get("seeds") or [0]) for seeds in reports.values() for report in seeds
-    )
-    facts = f"Test part, {drawn if drawn > 1 else 'one'} seed{'s' if drawn > 1 else ''} a row, 95% intervals."
+    drawn = len(first["reproduce"].get("seeds") or [0])
+    facts = f"Test part, {f'{drawn} seeds' if drawn > 1 else 'one seed'} a row, 95% intervals."
     if most > 1:
         facts = f"Test part. Mean and range of {most} seeds, or one seed with its 95% interval."
     facts += f" Published: {one['published']}" if one.get("published") else ""

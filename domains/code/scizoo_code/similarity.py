@@ -84,11 +84,11 @@ class CodeSimilarity(MinHashTextSimilarity):
         Hashes of the signature that finds candidates.
     scale : int
         Corpus sketches keep one in ``scale`` of the different runs.
+    least : int
+        Texts of fewer tokens than this are no near duplicates of others: they are too short to be told apart.
     corpus_shingle : int
         Tokens of the runs by which a corpus is known: 13, as benchmarks are looked for in the corpora of
         language models (Brown et al. 2020, arXiv 2005.14165), for shorter ones are idioms.
-    least : int
-        Texts of fewer tokens than this are no near duplicates of others: they are too short to be told apart.
     """
 
     def __init__(
@@ -97,8 +97,8 @@ class CodeSimilarity(MinHashTextSimilarity):
         threshold: float = 0.7,
         permutations: int = 256,
         scale: int = 20,
-        corpus_shingle: int = 13,
         least: int = 10,
+        corpus_shingle: int = 13,
     ):
         super().__init__(shingle, threshold, permutations, scale, corpus_shingle)
         self.least = least

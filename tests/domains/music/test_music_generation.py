@@ -155,6 +155,8 @@ def test_the_chord_table_learns_what_stands_below_a_note() -> None:
     model.check(start, tokenizer)
     with pytest.raises(ConfigError, match=r"(?s)whole sopranos.*samples\.prompt_tokens"):
         model.check([start[0], start[0][:-1]], tokenizer)
+    with pytest.raises(ConfigError, match="closing mark"):
+        model.draw(start[:, :-1], Sampling(count=1), tokenizer, Context(64, add_cls=True), most=12, seed=0)
     with pytest.raises(ConfigError, match="music/harmony"):
         ChordTable().check(start, AbcTokenizer())
 

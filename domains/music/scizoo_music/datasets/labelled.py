@@ -77,7 +77,8 @@ class LabelledTunes(Dataset):
 
     def fingerprint(self) -> str:
         """Digest of the tunes and of the reading options."""
-        return sha256_json([self.tunes.fingerprint(), self.target, self.hide, self.fewest, "LabelledTunes 2"])
+        read = "LabelledTunes 2"  # which tunes are left out; 1 kept one melody of two answers in two keys
+        return sha256_json([self.tunes.fingerprint(), self.target, self.hide, self.fewest, read])
 
     def records(self) -> Iterator[Record]:
         """Yield the tunes that state the answer, without it."""

@@ -144,7 +144,14 @@ class ChordTable(RecordGenerator):
         most: int,
         seed: int,
     ) -> Drawn:
-        """Harmonise the sopranos that are given; see :class:`RecordGenerator`."""
+        """Harmonise the sopranos that are given; see :class:`RecordGenerator`.
+
+        Raises
+        ------
+        ConfigError
+            When a prompt does not hold a whole soprano.
+        """
+        self.check(list(starts), tokenizer)
         rows, sums, counts = [], [], []
         numbers = uniforms(seed, range(len(starts)), most)
         for start, draws in zip(starts, numbers):
